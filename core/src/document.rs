@@ -1,0 +1,7 @@
+//! Documents as text: YAML and JSON read with their places, objects written as block-style YAML.
+
+mod duration;
+mod node;
+
+pub use duration::{Duration, DurationError};
+pub use node::{Block, Entry, Node, NodeKind, ReadError};

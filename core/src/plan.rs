@@ -1,0 +1,1 @@
+//! Desired, observed and decided, made into ordered actions.

@@ -1,0 +1,1 @@
+//! The compliance report: one model, several renderings.

@@ -1,0 +1,1 @@
+//! The thin edges to the world.

@@ -1,0 +1,7 @@
+//! The Portcullis daemon and command line: thin edges to the world, and the pipeline that joins them.
+
+pub mod chance;
+pub mod cli;
+pub mod clock;
+pub mod edge;
+pub mod pipeline;
