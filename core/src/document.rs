@@ -2,6 +2,8 @@
 
 mod duration;
 mod node;
+mod shape;
 
 pub use duration::{Duration, DurationError};
 pub use node::{Block, Entry, Node, NodeKind, ReadError};
+pub use shape::{Mismatch, Shape, closest, decode};
