@@ -90,7 +90,7 @@ fn read_file(path: &Path) -> Result<Option<LiveObject>, ClusterError> {
 }
 
 fn parse(bytes: &[u8]) -> Value {
-    match yaml::read(bytes, &yaml::Limits::default()) {
+    match yaml::read(bytes, &document::Limits::default()) {
         Ok(documents) => documents.first().map_or(Value::Null, document::Node::to_json),
         Err(_) => Value::Null,
     }
@@ -102,7 +102,7 @@ fn version(bytes: &[u8]) -> String {
 
 /// Writes an object: a hidden temporary file in the cluster folder, flushed to disk, then renamed.
 pub(super) fn write(root: &Path, key: &ObjectKey, manifest: &Value) -> Result<LiveObject, ClusterError> {
-    let text = document::write::to_yaml(manifest);
+    let text = document::to_yaml(manifest);
     let path = path(root, "policies", key)?;
     write_file(root, &path, text.as_bytes())?;
     Ok(LiveObject { manifest: parse(text.as_bytes()), version: version(text.as_bytes()) })

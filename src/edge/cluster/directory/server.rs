@@ -100,7 +100,7 @@ pub(super) fn write_status(root: &Path, key: &ObjectKey, live: &LiveObject) -> R
         ObjectKey::Constraint(_) => json!({"enforced": "simulated", "observed": live.version}),
     };
     let path = files::path(root, "status", key)?;
-    files::write_file(root, &path, document::write::to_yaml(&status).as_bytes())
+    files::write_file(root, &path, document::to_yaml(&status).as_bytes())
 }
 
 /// Removes constraints whose template is gone, as the server's garbage collection does.
