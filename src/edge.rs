@@ -1,1 +1,4 @@
 //! The thin edges to the world.
+
+pub mod sink;
+pub mod store;
