@@ -1,5 +1,6 @@
 //! The thin edges to the world.
 
 pub mod cluster;
+pub mod git;
 pub mod sink;
 pub mod store;
