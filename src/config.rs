@@ -13,7 +13,8 @@ mod unsupported;
 pub use checker::{ENVIRONMENT, UrlFault, web_url};
 pub use file::{
     ConfigFile, Drift, GatekeeperFile as Gatekeeper, LogFile as Log, LogFormat, LogLevel, MinSeverity,
-    NotificationEvent, NotificationFile as Notification, Probe, PruneFile as Prune, ReportFilter, ReportFormat,
+    NotificationEvent, NotificationFile as Notification, Probe, PruneFile as Prune, ReportFilter,
+    ReportFormat,
 };
 pub use secret::{Secret, SecretError, SecretText};
 pub use sink::{FileSink, Sink, SinkUrl, WebhookSink};
@@ -358,7 +359,12 @@ fn cluster(checker: &mut Checker<'_>, cluster: &ClusterFile) -> Option<PathBuf> 
         }
         (Some(directory), None) if directory.as_os_str().is_empty() => {
             let hint = "name the folder that stands for the cluster";
-            checker.problem("/cluster/directory", code::VALUE, "expected a folder, found an empty text", hint);
+            checker.problem(
+                "/cluster/directory",
+                code::VALUE,
+                "expected a folder, found an empty text",
+                hint,
+            );
             None
         }
         (Some(directory), None) => Some(checker.path(directory)),
@@ -417,8 +423,7 @@ fn storage(checker: &mut Checker<'_>, storage: &StorageFile, state: &Path) -> Op
 }
 
 fn server(checker: &mut Checker<'_>, server: &ServerFile) -> Option<Server> {
-    let token =
-        checker.secret("/server", "token", server.token_file.as_deref(), server.token_env.as_deref());
+    let token = checker.secret("/server", "token", server.token_file.as_deref(), server.token_env.as_deref());
     match server.listen.parse() {
         Ok(listen) => Some(Server { listen, token }),
         Err(_) => {

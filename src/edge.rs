@@ -1,3 +1,4 @@
 //! The thin edges to the world.
 
 pub mod cluster;
+pub mod http;

@@ -50,7 +50,9 @@ impl<'a> Checker<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let follows = |left: &String| is_within(pointer, left) || left.rsplit_once('/').is_some_and(|(parent, _)| parent == pointer);
+        let follows = |left: &String| {
+            is_within(pointer, left) || left.rsplit_once('/').is_some_and(|(parent, _)| parent == pointer)
+        };
         if self.left_out.iter().any(follows) {
             return;
         }
@@ -119,7 +121,12 @@ impl<'a> Checker<'a> {
                 if key == "timezone"
                     && let Err(error) = Schedule::parse(expression, "UTC")
                 {
-                    self.problem(&format!("{section}/schedule"), code::VALUE, error.to_string(), error.hint());
+                    self.problem(
+                        &format!("{section}/schedule"),
+                        code::VALUE,
+                        error.to_string(),
+                        error.hint(),
+                    );
                 }
                 None
             }

@@ -5,10 +5,10 @@ mod delivery;
 mod source;
 
 pub use delivery::{
-    GitHook, GitProvider, Hooks, LogFile, LogFormat, LogLevel, MinSeverity, NotificationEvent,
-    NotificationFile, ReportFile, ReportFilter, ReportFormat, ServerFile, SinkFile, SinkType, StorageFile,
+    LogFile, LogFormat, LogLevel, MinSeverity, NotificationEvent, NotificationFile, ReportFile, ReportFilter,
+    ReportFormat, ServerFile, SinkFile, SinkType, StorageFile,
 };
-pub use source::{AuthFile, LimitsFile, Require, SourceFile, VerifyFile};
+pub use source::{AuthFile, SourceFile};
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -131,7 +131,7 @@ pub struct KubernetesFile {
 }
 
 /// Where Gatekeeper is installed.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct GatekeeperFile {
     /// Its namespace.
