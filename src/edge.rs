@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod git;
+pub mod http;
 pub mod sink;
 pub mod store;
