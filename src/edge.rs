@@ -1,1 +1,3 @@
 //! The thin edges to the world.
+
+pub mod objects;

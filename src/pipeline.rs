@@ -1,1 +1,3 @@
 //! The ordered steps between the edges.
+
+pub mod judge;
