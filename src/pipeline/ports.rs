@@ -1,12 +1,20 @@
 //! Everything a pass or a run needs, opened once.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
-use portcullis_core::{bundle::LoadOptions, document::Duration, identity::Revision, plan::PruneBudget};
+use portcullis_core::{
+    bundle::LoadOptions,
+    document::Duration,
+    identity::Revision,
+    plan::PruneBudget,
+    policy::{CompiledTemplate, TemplateSpec},
+    scope::Exemptions,
+};
 
 use crate::{
     chance::Chance,
@@ -55,7 +63,14 @@ pub struct Ports {
     /// Who is told of what.
     pub notifier: Arc<Notifier>,
     cached: Arc<Mutex<Option<Arc<Prepared>>>>,
+    templates: Arc<Mutex<BTreeMap<String, CompiledOrWhy>>>,
 }
+
+/// A template ready to judge by, or why it is not.
+pub type CompiledOrWhy = Result<(Arc<CompiledTemplate>, TemplateSpec), String>;
+
+/// Compiled templates kept between runs; more than any cluster has in force at once.
+const KEPT_TEMPLATES: usize = 4_096;
 
 impl Ports {
     /// Opens everything to write.
@@ -99,6 +114,7 @@ impl Ports {
             chance,
             notifier,
             cached: Arc::default(),
+            templates: Arc::default(),
         })
     }
 
@@ -121,6 +137,30 @@ impl Ports {
     /// Whether drift is put back.
     pub fn correct_drift(&self) -> bool {
         self.config.apply.drift == Drift::Correct
+    }
+
+    /// The compiled form of a live template, by its version; compiled once.
+    pub fn compiled(&self, version: &str, make: impl FnOnce() -> CompiledOrWhy) -> CompiledOrWhy {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = templates.get(version) {
+            return known.clone();
+        }
+        if templates.len() >= KEPT_TEMPLATES {
+            templates.clear();
+        }
+        let made = make();
+        templates.insert(version.to_owned(), made.clone());
+        made
+    }
+
+    /// The exemptions in force at `now`, from the revision in force. Where that cannot be read nobody is excused:
+    /// a gate is then stricter, never looser.
+    pub async fn exemptions(&self, now: Timestamp) -> Exemptions {
+        let Ok(Some(accepted)) = self.store.accepted().await else { return Exemptions::default() };
+        let Ok(prepared) = self.prepared(&accepted.revision).await else { return Exemptions::default() };
+        let good = self.store.accepted_bundle().await.ok().flatten();
+        let good = good.and_then(|good| serde_json::from_value(good).ok()).unwrap_or_default();
+        prepared.exemptions(&good, now)
     }
 
     /// A revision of the cache, loaded; the newest one stays in memory.

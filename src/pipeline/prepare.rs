@@ -88,6 +88,11 @@ impl Prepared {
         self.bundle.refused_whole
     }
 
+    /// The exemptions in force at `now`.
+    pub fn exemptions(&self, good: &LastGood, now: Timestamp) -> Exemptions {
+        Exemptions::at(exemption_rules(&self.bundle, good).0, now)
+    }
+
     /// What this revision wants at `now`, given what is there.
     pub fn wanted(
         &self,
