@@ -14,3 +14,4 @@ pub mod problem;
 pub mod report;
 pub mod rollout;
 pub mod scope;
+pub mod suite;
