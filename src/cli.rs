@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+pub mod outbox;
 mod outcome;
 
 pub use outcome::{CliError, Exit};
