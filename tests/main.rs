@@ -1,1 +1,5 @@
-//! x
+//! Everything that is tested against the real thing: one binary, one module per area.
+
+mod support {
+    pub mod repo;
+}

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::ConstraintId;
 
 /// Why something was not evaluated, by its consequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HoleClass {
     /// Nobody knows the verdict: the run is incomplete for the constraint.
@@ -17,7 +18,7 @@ pub enum HoleClass {
 }
 
 /// One kind of hole and how often it occurred.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Hole {
     /// Consequence.
     pub class: HoleClass,
@@ -28,7 +29,7 @@ pub struct Hole {
 }
 
 /// One constraint against one kind of object; the JSON form is the one of `portcullis audit -o json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRow {
     /// The constraint.
     pub constraint: ConstraintId,
