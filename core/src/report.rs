@@ -9,11 +9,15 @@ mod constraints;
 mod facts;
 mod filter;
 mod gaps;
+mod group;
+mod html;
 mod json;
 mod model;
 mod notices;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod samples_extreme;
 mod score;
 mod sentences;
 mod severity;
@@ -24,10 +28,11 @@ pub use facts::{
     RunFacts, Source, SyncState, SyncStatus, TrendPoint,
 };
 pub use filter::ReportFilter;
+pub use html::render_html;
 pub use json::{render_json, schema};
 pub use model::{
     Cluster, ConstraintRow, Gap, NamespaceRow, NotAuditable, NotEvaluated, Notice, NoticeLevel, Provenance,
-    Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Summary, Verdict,
+    Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Standing, Summary, Verdict,
 };
 pub use score::Score;
 pub use severity::Severity;

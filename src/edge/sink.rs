@@ -1,13 +1,11 @@
 //! Sinks: where deliveries go. One attempt each; when to try again is the pipeline's to say.
 
 mod file;
-mod place;
 mod redact;
 mod signature;
 mod webhook;
 
 pub use file::FileSink;
-pub use place::{Place, PlaceError};
 pub use signature::{KeyError, SigningKeys};
 pub use webhook::WebhookSink;
 
@@ -15,7 +13,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::edge::store::Delivery;
+use crate::{config, edge::store::Delivery};
 
 /// Where deliveries go.
 #[derive(Clone, Debug)]
@@ -75,6 +73,20 @@ impl DeliveryFailure {
 }
 
 impl Sink {
+    /// The sink that the configuration describes.
+    pub fn from_config(sink: &config::Sink) -> Self {
+        match sink {
+            config::Sink::Webhook(sink) => Self::Webhook(WebhookSink {
+                url: sink.url.clone(),
+                secret: sink.secret.clone(),
+                ca_file: sink.ca_file.clone(),
+                proxy: sink.proxy.clone(),
+                timeout: webhook::TIMEOUT,
+            }),
+            config::Sink::File(sink) => Self::File(FileSink { path: sink.path.clone() }),
+        }
+    }
+
     /// One attempt at a delivery.
     ///
     /// # Errors

@@ -83,11 +83,8 @@ struct Progress {
 impl Applier<'_> {
     /// Carries out a plan. A failure stops its unit alone; nothing is pruned where anything failed.
     pub async fn apply(&self, plan: &Plan, observed: &Observed) -> Applied {
-        let mut progress = Progress {
-            written: BTreeMap::new(),
-            failed_units: BTreeSet::new(),
-            applied: Applied::default(),
-        };
+        let mut progress =
+            Progress { written: BTreeMap::new(), failed_units: BTreeSet::new(), applied: Applied::default() };
         self.try_dry(plan, &mut progress).await;
         for write in &plan.writes {
             if self.cancel.is_cancelled() {
@@ -118,7 +115,8 @@ impl Applier<'_> {
             .map(|write| (write.key.unit(), &write.manifest))
             .collect();
         for write in &plan.writes {
-            let template = if write.key.is_template() { None } else { templates.get(write.key.unit()).copied() };
+            let template =
+                if write.key.is_template() { None } else { templates.get(write.key.unit()).copied() };
             if let Err(error) = self.cluster.dry_run(&write.key, &write.manifest, template).await {
                 progress.fail(write.key.clone(), error_line(&error));
             }
@@ -129,8 +127,11 @@ impl Applier<'_> {
         let earlier = progress.written.get(&write.key).map(|live| live.version.clone());
         let expected = earlier.or_else(|| write.expected.clone());
         let before = observed.live.get(&write.key);
-        let admitted =
-            self.cluster.dry_run(&write.key, &write.manifest, None).await.map_err(|error| error_line(&error))?;
+        let admitted = self
+            .cluster
+            .dry_run(&write.key, &write.manifest, None)
+            .await
+            .map_err(|error| error_line(&error))?;
         let at = self.clock.now();
         let intent = self.intent(write, at);
         let mirror = MirrorChange::Upsert(mirror_row(&write.key, &write.record, None, at));
@@ -254,9 +255,11 @@ impl Applier<'_> {
     /// Puts back what was there before, at once.
     async fn undo(&self, key: &ObjectKey, before: Option<&LiveObject>, live: &LiveObject) -> String {
         let result = match before {
-            Some(before) => {
-                self.cluster.apply(key, &before.manifest, Some(&live.version)).await.map(|_| "the previous version is back")
-            }
+            Some(before) => self
+                .cluster
+                .apply(key, &before.manifest, Some(&live.version))
+                .await
+                .map(|_| "the previous version is back"),
             None => self.cluster.delete(key, &live.version).await.map(|()| "it was taken away again"),
         };
         match result {
@@ -278,9 +281,10 @@ impl Applier<'_> {
         if !prune.held.is_empty() || failed || self.cancel.is_cancelled() {
             return;
         }
-        let renamed = prune.renamed.iter().map(|(old, new)| {
-            (ObjectKey::Constraint(old.clone()), format!("renamed to {new}"))
-        });
+        let renamed = prune
+            .renamed
+            .iter()
+            .map(|(old, new)| (ObjectKey::Constraint(old.clone()), format!("renamed to {new}")));
         let removed = prune.objects.iter().map(|key| (key.clone(), "no longer in git".to_owned()));
         for (key, reason) in renamed.chain(removed) {
             if let Err(why) = self.remove(&key, &reason, observed, progress).await {
@@ -359,4 +363,3 @@ pub fn error_line(error: &dyn std::error::Error) -> String {
     }
     line
 }
-

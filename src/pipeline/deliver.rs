@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chance::Chance,
     clock::Clock,
+    config,
     edge::{
         sink::{DeliveryFailure, Sink},
         store::{ClosedSink, Delivery, Next, Settlement, Store, StoreError},
@@ -40,6 +41,13 @@ pub struct NamedSink {
     pub name: String,
     /// The sink.
     pub sink: Sink,
+}
+
+impl NamedSink {
+    /// The sink that the configuration describes.
+    pub fn from_config(sink: &config::Sink) -> Self {
+        Self { name: sink.name().to_owned(), sink: Sink::from_config(sink) }
+    }
 }
 
 /// What one pass came to.

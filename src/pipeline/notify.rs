@@ -89,8 +89,12 @@ impl Notifier {
 
     /// The deliveries of an event: one for each sink that hears of it, however many rules name it.
     pub fn deliveries(&self, event: &Event, store: &Store, chance: &Chance) -> Vec<NewDelivery> {
-        let mut sinks: Vec<&String> =
-            self.rules.iter().filter(|rule| rule.on.contains(&event.event)).flat_map(|rule| &rule.to).collect();
+        let mut sinks: Vec<&String> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.on.contains(&event.event))
+            .flat_map(|rule| &rule.to)
+            .collect();
         sinks.sort();
         sinks.dedup();
         let mut body = json!(event);

@@ -42,7 +42,12 @@ pub fn store_name(key: &ObjectKey) -> (&str, &str) {
 }
 
 /// The mirror's row of an object.
-pub fn mirror_row(key: &ObjectKey, record: &Record, manifest_hash: Option<String>, at: Timestamp) -> MirrorRow {
+pub fn mirror_row(
+    key: &ObjectKey,
+    record: &Record,
+    manifest_hash: Option<String>,
+    at: Timestamp,
+) -> MirrorRow {
     let (kind, name) = store_name(key);
     let state = serde_json::to_value(Mirrored { key: key.clone(), record: record.clone() });
     MirrorRow {
@@ -72,7 +77,11 @@ pub async fn observe(cluster: &dyn Cluster, store: &Store) -> Result<Observed, O
 }
 
 /// Finishes or drops what a crash left between intent and acknowledgement. Returns a line for each.
-pub async fn recover(cluster: &dyn Cluster, store: &Store, now: Timestamp) -> Result<Vec<String>, ObserveError> {
+pub async fn recover(
+    cluster: &dyn Cluster,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Vec<String>, ObserveError> {
     let open = store.open_intents().await?;
     let mut lines = Vec::new();
     if open.is_empty() {
@@ -80,7 +89,8 @@ pub async fn recover(cluster: &dyn Cluster, store: &Store, now: Timestamp) -> Re
     }
     let live = cluster.policies().await?;
     for intent in open {
-        let key = serde_json::from_value::<ObjectKey>(intent.intent.action.get("key").cloned().unwrap_or_default());
+        let key =
+            serde_json::from_value::<ObjectKey>(intent.intent.action.get("key").cloned().unwrap_or_default());
         let Ok(key) = key else {
             store.dropped(&intent.intent.id, "its object is not readable", now).await?;
             continue;
@@ -100,7 +110,9 @@ pub async fn recover(cluster: &dyn Cluster, store: &Store, now: Timestamp) -> Re
             lines.push(format!("{key}: a write that was interrupted had reached the cluster"));
         } else {
             store.dropped(&intent.intent.id, "interrupted before it reached the cluster", now).await?;
-            lines.push(format!("{key}: a write that was interrupted had not reached the cluster and is decided anew"));
+            lines.push(format!(
+                "{key}: a write that was interrupted had not reached the cluster and is decided anew"
+            ));
         }
     }
     Ok(lines)

@@ -26,8 +26,8 @@ const PREFIX: &str = "tag:yaml.org,2002:";
 /// without tag stands there. An error says what does not fit.
 pub fn resolve(tag: Option<&str>, text: &str, implicit: bool) -> Result<Scalar, String> {
     let tag = match tag {
-        None | Some("" | "!") if !implicit => return Ok(Scalar::Text(text.to_owned())),
-        None | Some("" | "!") => return Ok(plain(text)),
+        None | Some("") if !implicit => return Ok(Scalar::Text(text.to_owned())),
+        None | Some("") => return Ok(plain(text)),
         Some(tag) => tag,
     };
     let Some(short) = tag.strip_prefix(PREFIX) else { return Ok(Scalar::Text(text.to_owned())) };
@@ -203,7 +203,7 @@ pub fn json_float(value: f64) -> Option<Number> {
         return None;
     }
     if value.fract() == 0.0 && value.abs() < 1e21 {
-        let digits = format!("{value:.0}");
+        let digits = format!("{value}");
         if digits == "-0" {
             return Some(Number::from(0));
         }
@@ -246,4 +246,153 @@ fn go_float32(value: f64) -> String {
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
     format!("{narrow}")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::{Limits, yaml};
+
+    /// What `sigs.k8s.io/yaml` v1.6.0 (go.yaml.in/yaml/v2 v2.4.4) makes of a value, as JSON.
+    #[test]
+    fn values_are_those_of_the_go_reader() {
+        for (text, expected) in [
+            ("y", "true"),
+            ("n", "false"),
+            ("yes", "true"),
+            ("No", "false"),
+            ("on", "true"),
+            ("OFF", "false"),
+            ("TRUE", "true"),
+            ("tRue", r#""tRue""#),
+            ("~", "null"),
+            ("NULL", "null"),
+            ("nULL", r#""nULL""#),
+            ("0744", "484"),
+            ("0o7", "7"),
+            ("0O7", "7"),
+            ("0x1F", "31"),
+            ("-0x1", "-1"),
+            ("+0x1", "1"),
+            ("0b11", "3"),
+            ("-0b11", "-3"),
+            ("0b+1", "1"),
+            ("0b-1", "-1"),
+            ("0b", r#""0b""#),
+            ("0x", r#""0x""#),
+            ("08", "8"),
+            ("09.5", "9.5"),
+            ("1_000", "1000"),
+            ("1__0", "10"),
+            ("_1", r#""_1""#),
+            ("1_", "1"),
+            ("0_8", "8"),
+            ("1e3", "1000"),
+            ("1E3", "1000"),
+            ("1e", r#""1e""#),
+            ("1e+", r#""1e+""#),
+            ("1.", "1"),
+            ("1.e3", "1000"),
+            (".5", "0.5"),
+            (".5e1", "5"),
+            (".5_1", "0.51"),
+            (".5_", r#"".5_""#),
+            ("._5", r#""._5""#),
+            (".", r#"".""#),
+            ("-.5", "-0.5"),
+            ("+", r#""+""#),
+            ("+1", "1"),
+            ("-1", "-1"),
+            ("-0", "0"),
+            ("0.0", "0"),
+            ("-0.0", "-0"),
+            ("1e400", r#""1e400""#),
+            ("1e20", "100000000000000000000"),
+            ("1e21", "1e+21"),
+            ("123456789012345678901234567890", "1.2345678901234568e+29"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("-9223372036854775809", "-9223372036854776000"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("18446744073709551616", "18446744073709552000"),
+            ("+9223372036854775808", "9223372036854776000"),
+            (".inf", "refused"),
+            ("-.Inf", "refused"),
+            (".NaN", "refused"),
+            ("1:30", r#""1:30""#),
+            ("190:20:30", r#""190:20:30""#),
+            ("2001-01-01", r#""2001-01-01""#),
+            ("2001-12-14t21:59:43.10-05:00", r#""2001-12-14t21:59:43.10-05:00""#),
+            ("0.1", "0.1"),
+            ("1e-7", "1e-7"),
+            ("1.5e300", "1.5e+300"),
+            ("0xffffffffffffffff", "18446744073709551615"),
+            ("0x1ffffffffffffffff", r#""0x1ffffffffffffffff""#),
+            ("=", r#""=""#),
+            ("10Mi", r#""10Mi""#),
+            ("5e-324", "5e-324"),
+            ("007", "7"),
+            ("-07", "-7"),
+            ("0e5", "0"),
+            ("!!int '5'", "5"),
+            ("!!int x", "refused"),
+            ("!!float 5", "5"),
+            ("!!bool 'yes'", "true"),
+            ("!!bool x", "refused"),
+            ("!!str 5", r#""5""#),
+            ("!!null ''", "null"),
+            ("!!null x", "refused"),
+            ("!!binary aGk=", r#""hi""#),
+            ("!!binary aG", "refused"),
+            ("!!timestamp 2001-01-01", r#""2001-01-01""#),
+            ("!!timestamp x", "refused"),
+            ("!custom 5", r#""5""#),
+            ("! 5", r#""5""#),
+        ] {
+            let read = yaml::read(format!("a: {text}\n").as_bytes(), &Limits::default());
+            let found = match read {
+                Ok(nodes) => nodes[0].get("a").unwrap().to_json(),
+                Err(_) => "refused".into(),
+            };
+            // Go's JSON in the form of ours: one number, whatever its digits.
+            let expected = match expected {
+                "refused" => "refused".into(),
+                json => serde_json::from_str::<serde_json::Value>(json).unwrap(),
+            };
+            assert!(
+                found == expected || found.as_f64().is_some_and(|number| Some(number) == expected.as_f64()),
+                "{text}: {found}, and in Go {expected}"
+            );
+            assert!(found.is_i64() == expected.is_i64() || found == 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_the_go_reader() {
+        for (text, expected) in [
+            ("y", "true"),
+            ("No", "false"),
+            ("5", "5"),
+            ("0744", "484"),
+            ("1.5", "1.5"),
+            ("1e3", "1000"),
+            ("1e30", "1e+30"),
+            ("1234567.5", "1.2345675e+06"),
+            ("0.00001", "1e-05"),
+            ("1e-10", "1e-10"),
+            (".inf", ".inf"),
+            (".nan", ".nan"),
+            ("~", "refused"),
+            ("18446744073709551615", "refused"),
+            ("2001-01-01", "2001-01-01"),
+            ("10Mi", "10Mi"),
+            ("!!binary aGk=", "hi"),
+        ] {
+            let read = yaml::read(format!("{text}: 1\n").as_bytes(), &Limits::default());
+            let found = match read {
+                Ok(nodes) => nodes[0].entries()[0].key.clone(),
+                Err(_) => "refused".into(),
+            };
+            assert_eq!(found, expected, "{text}");
+        }
+    }
 }

@@ -23,8 +23,8 @@ pub struct Documents<'a> {
     bytes: &'a [u8],
     limits: Limits,
     parser: Parser<Input<'a>>,
-    /// Whether a line break was put after a text that ends with a backslash.
-    mended: bool,
+    /// The last line, where it lacks its line break and was given one.
+    mended: Option<&'a [u8]>,
     done: bool,
 }
 
@@ -38,11 +38,14 @@ impl<'a> Documents<'a> {
     /// Begins to read a text.
     pub fn new(bytes: &'a [u8], limits: &Limits) -> Self {
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        // The scanner looks one character past a backslash within quotes and panics at the end.
-        let mended = text.last() == Some(&b'\\');
+        // Without a last line break the scanner panics in block scalars and after a backslash.
+        let mended = match text.last() {
+            None | Some(b'\n' | b'\r') => None,
+            Some(_) => text.rsplit(|byte| *byte == b'\n').next(),
+        };
         let mut parser = Parser::new();
         parser.set_encoding(libyaml_safer::Encoding::Utf8);
-        parser.set_input(Input { rest: text, tail: if mended { b"\n" } else { b"" } });
+        parser.set_input(Input { rest: text, tail: if mended.is_some() { b"\n" } else { b"" } });
         Self { bytes: text, limits: *limits, parser, mended, done: false }
     }
 
@@ -75,8 +78,8 @@ impl<'a> Documents<'a> {
                     Some(node) => return Ok(Some(node)),
                 },
                 _ => {
-                    if self.mended {
-                        self.unmend(&mut event);
+                    if let Some(last) = self.mended {
+                        self.unmend(&mut event, last);
                     }
                     builder.push(event)?;
                 }
@@ -85,14 +88,22 @@ impl<'a> Documents<'a> {
     }
 
     /// Takes back the line break that was put at the end of the text, where it became content.
-    fn unmend(&self, event: &mut Event) {
+    fn unmend(&self, event: &mut Event, last: &[u8]) {
         use libyaml_safer::ScalarStyle::{Folded, Literal};
         let at_end = usize::try_from(event.end_mark.index).is_ok_and(|index| index >= self.bytes.len());
         if let EventData::Scalar { value, style: Literal | Folded, .. } = &mut event.data
             && at_end
-            && value.ends_with("\\\n")
         {
-            value.pop();
+            let blank = last.iter().all(|byte| *byte == b' ');
+            let added = if blank {
+                let line = value.strip_suffix('\n').and_then(|value| value.rsplit('\n').next());
+                line.is_some_and(|line| line.bytes().all(|byte| byte == b' '))
+            } else {
+                value.ends_with('\n')
+            };
+            if added {
+                value.pop();
+            }
         }
     }
 }
@@ -248,7 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_ends_with_a_backslash_is_kept() {
+    fn a_last_line_without_line_break_is_read_as_it_is() {
+        assert_eq!(json("a: |\n  x\n  y"), [json!({"a": "x\ny"})]);
+        assert_eq!(json("a: |\n  x\n  "), [json!({"a": "x\n"})]);
+        assert_eq!(json("a: |+\n  x\n\n  "), [json!({"a": "x\n\n"})]);
+        assert_eq!(json("a: |-\n  x"), [json!({"a": "x"})]);
+        assert_eq!(json("a: |\n  x\n# c"), [json!({"a": "x\n"})]);
         assert_eq!(json("a: |\n  x \\"), [json!({"a": "x \\"})]);
         assert_eq!(json("a: x\\"), [json!({"a": "x\\"})]);
     }

@@ -62,7 +62,8 @@ pub struct ReportInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Always [`SCHEMA`].
+    /// The version of this form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// Where the figures come from.
     pub provenance: Provenance,
@@ -152,10 +153,45 @@ pub struct Notice {
     pub text: String,
 }
 
+/// How the cluster stands, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// No audit has run yet.
+    #[default]
+    NoEvidence,
+    /// There is no policy.
+    NoPolicies,
+    /// The newest audit is incomplete: there may be more than is known.
+    Incomplete,
+    /// At least one enforced policy is violated.
+    Violated,
+    /// Violations are open, none of them against an enforced policy.
+    Open,
+    /// No violation is open.
+    InOrder,
+}
+
+impl Standing {
+    /// The standing in a short sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NoEvidence => "No audit has run yet",
+            Self::NoPolicies => "No policies are in place",
+            Self::Incomplete => "The audit is incomplete",
+            Self::Violated => "Enforced policies are violated",
+            Self::Open => "Enforced policies are kept, others are not yet",
+            Self::InOrder => "No violation is open",
+        }
+    }
+}
+
 /// The figures at a glance. Violations are counted by fingerprint, policies by constraint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// How the cluster stands.
+    pub standing: Standing,
     /// The findings of the report in plain sentences.
     pub sentences: Vec<String>,
     /// Share of what was judged that passes, weighted by severity, 0 to 100, rounded down to a tenth, of the

@@ -14,9 +14,13 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
     }
     sentences.push(violations(report));
     if summary.would_block > 0 {
+        let (one, more) = match summary.open_at_deny {
+            0 => ("workload or other object", "workloads or other objects"),
+            _ => ("more workload or other object", "more workloads or other objects"),
+        };
         sentences.push(format!(
-            "If every policy went as far as it is meant to go today, {} would be refused on the next change in addition.",
-            many(summary.would_block, "more workload or object", "more workloads or objects"),
+            "If every policy that is meant to be enforced were so today, the next change to {} would be refused.",
+            many(summary.would_block, one, more),
         ));
     }
     sentences.push(evidence(summary));
@@ -53,7 +57,7 @@ fn policies(summary: &Summary) -> String {
     }
     if summary.warn > 0 {
         parts.push(format!(
-            "{} {} users (warn)",
+            "{} only {} (warn)",
             summary.warn,
             if summary.warn == 1 { "warns" } else { "warn" }
         ));

@@ -42,8 +42,11 @@ impl DirectoryCluster {
         let root = root.into();
         for folder in ["objects", "policies", "status"] {
             let path = root.join(folder);
-            std::fs::create_dir_all(&path)
-                .map_err(|source| ClusterError::Io { action: "make the folder", path, source })?;
+            std::fs::create_dir_all(&path).map_err(|source| ClusterError::Io {
+                action: "make the folder",
+                path,
+                source,
+            })?;
         }
         Ok(Self { root, faults: Arc::default() })
     }

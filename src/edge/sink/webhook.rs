@@ -11,12 +11,16 @@ use reqwest::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    Accepted, DeliveryFailure, FailureKind, Place, SigningKeys,
+    Accepted, DeliveryFailure, FailureKind, SigningKeys,
     redact::{Redactor, excerpt, origin},
 };
-use crate::edge::store::Delivery;
+use crate::{
+    config::{Secret, SinkUrl},
+    edge::store::Delivery,
+};
 
 const USER_AGENT: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// As much of an answer as is read.
 const MAX_ANSWER: usize = 4096;
@@ -25,9 +29,9 @@ const MAX_ANSWER: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct WebhookSink {
     /// The address, `http` or `https`.
-    pub url: Place,
+    pub url: SinkUrl,
     /// The signing keys, see `SigningKeys`; without them deliveries are not signed.
-    pub secret: Option<Place>,
+    pub secret: Option<Secret>,
     /// PEM certificates to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
     /// The URL of an HTTP proxy; the environment is not asked.
@@ -38,13 +42,13 @@ pub struct WebhookSink {
 
 impl WebhookSink {
     /// A receiver at this address, unsigned, with 30 seconds for each attempt.
-    pub fn new(url: Place) -> Self {
-        Self { url, secret: None, ca_file: None, proxy: None, timeout: Duration::from_secs(30) }
+    pub fn new(url: SinkUrl) -> Self {
+        Self { url, secret: None, ca_file: None, proxy: None, timeout: TIMEOUT }
     }
 
     /// The same, signed.
     #[must_use]
-    pub fn signed(mut self, secret: Place) -> Self {
+    pub fn signed(mut self, secret: Secret) -> Self {
         self.secret = Some(secret);
         self
     }
@@ -62,8 +66,8 @@ impl WebhookSink {
     }
 
     pub(super) fn fingerprint(&self, salt: &str) -> Option<String> {
-        let url = self.url.read().ok()?;
-        let digest = Sha256::new().chain_update(salt.as_bytes()).chain_update(url.as_bytes()).finalize();
+        let url = self.address().ok()?;
+        let digest = Sha256::new().chain_update(salt).chain_update(url.as_str()).finalize();
         Some(digest.iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}")))
     }
 
@@ -127,17 +131,23 @@ impl WebhookSink {
     }
 
     fn address(&self) -> Result<Url, DeliveryFailure> {
-        let text = self
-            .url
-            .read()
-            .map_err(|error| DeliveryFailure::local(with_cause("the sink has no address", &error)))?;
-        let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        url.filter(Url::has_host).ok_or_else(|| {
-            DeliveryFailure::local(format!(
-                "{}: expected an http or https URL, found something else",
-                self.url
-            ))
-        })
+        let url = match &self.url {
+            SinkUrl::Given(url) => return Ok(url.clone()),
+            SinkUrl::Secret(secret) => {
+                let text = secret
+                    .read()
+                    .map_err(|error| DeliveryFailure::local(with_cause("the sink has no address", &error)))?;
+                let url = Url::parse(text.expose()).ok();
+                url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(
+                    || {
+                        DeliveryFailure::local(format!(
+                            "{secret}: expected an http or https URL, found something else"
+                        ))
+                    },
+                )?
+            }
+        };
+        Ok(url)
     }
 
     fn keys(&self, redactor: &mut Redactor) -> Result<Option<SigningKeys>, DeliveryFailure> {
@@ -147,11 +157,12 @@ impl WebhookSink {
             DeliveryFailure::local(with_cause(&message, error))
         };
         let text = place.read().map_err(|error| unsigned(&error))?;
+        let text = text.expose();
         for line in text.lines() {
             redactor.hide(line.trim());
             redactor.hide(line.trim().trim_start_matches("whsec_"));
         }
-        SigningKeys::parse(&text).map(Some).map_err(|error| unsigned(&error))
+        SigningKeys::parse(text).map(Some).map_err(|error| unsigned(&error))
     }
 
     fn client(&self, url: &Url, redactor: &Redactor) -> Result<Client, DeliveryFailure> {
