@@ -62,7 +62,11 @@ fn going(plan: &mut Plan, observed: &Observed, context: &Context<'_>) {
     let held = !plan.prune.held.is_empty();
     let mut leaving: BTreeMap<ObjectKey, String> = BTreeMap::new();
     for key in &plan.prune.objects {
-        let why = if held { format!("no longer in git; its removal is held: {}", plan.prune.held.join("; ")) } else { "no longer in git, is removed".to_owned() };
+        let why = if held {
+            format!("no longer in git; its removal is held: {}", plan.prune.held.join("; "))
+        } else {
+            "no longer in git, is removed".to_owned()
+        };
         leaving.insert(key.clone(), why);
     }
     for (old, new) in &plan.prune.renamed {

@@ -8,11 +8,10 @@ use crate::{
     identity::{ConstraintId, PolicyHash, Stage},
     plan::{
         Change, ConstraintStatus, DesiredConstraint, Known, ObjectKey, Observed, Phase, Record, Standing,
-        State, Write,
-        render,
+        State, Write, render,
         unit::{Context, Fate, UnitPlan, restore, ways_out},
     },
-    rollout::{self, Intents, PROMOTE, PersonIntent, RESUME, HOLD, Situation, Strategy, Waiting},
+    rollout::{self, HOLD, Intents, PROMOTE, PersonIntent, RESUME, Situation, Strategy, Waiting},
 };
 
 /// One constraint with all it is planned from.
@@ -40,7 +39,12 @@ pub(super) fn plan_constraint(
         Standing::Foreign(owner) => {
             let whose = if owner.is_empty() { "nobody's instance".to_owned() } else { owner };
             let live = observed.live.get(&case.key).and_then(|live| render::live_stage(&live.manifest));
-            case.status(State::Foreign, live, None, format!("exists already and is not ours ({whose}): left alone"))
+            case.status(
+                State::Foreign,
+                live,
+                None,
+                format!("exists already and is not ours ({whose}): left alone"),
+            )
         }
         Standing::Unknown(why) => {
             let live = observed.live.get(&case.key).and_then(|live| render::live_stage(&live.manifest));
@@ -52,7 +56,13 @@ pub(super) fn plan_constraint(
 }
 
 impl Case<'_> {
-    fn status(&self, state: State, stage: Option<Stage>, known: Option<&Known>, next: String) -> ConstraintStatus {
+    fn status(
+        &self,
+        state: State,
+        stage: Option<Stage>,
+        known: Option<&Known>,
+        next: String,
+    ) -> ConstraintStatus {
         ConstraintStatus {
             constraint: self.desired.id.clone(),
             stage,
@@ -78,7 +88,9 @@ impl Case<'_> {
     ) -> ConstraintStatus {
         let waits = match (refused, fate) {
             (Some(why), _) => Some((State::Refused, format!("refused: {why}"))),
-            (None, Fate::Held(why)) => Some((State::Pending, format!("pending: its template is held: {why}"))),
+            (None, Fate::Held(why)) => {
+                Some((State::Pending, format!("pending: its template is held: {why}")))
+            }
             (None, Fate::Blocked(why)) => Some((State::Pending, format!("pending: {why}"))),
             _ => None,
         };
@@ -99,7 +111,9 @@ impl Case<'_> {
                 Change::Rename(id.clone()),
                 format!("renamed from {id}, keeps its stage"),
             ),
-            None => (Stage::Dryrun, self.context.now, Change::Create, "new in git, enters at dryrun".to_owned()),
+            None => {
+                (Stage::Dryrun, self.context.now, Change::Create, "new in git, enters at dryrun".to_owned())
+            }
         };
         let mut record = self.record(stage, since, self.desired.hash.clone());
         record.acknowledged = None;
@@ -112,7 +126,13 @@ impl Case<'_> {
     }
 
     /// A constraint of ours whose state is known.
-    fn keep(&self, plan: &mut UnitPlan, known: &Known, refused: Option<&str>, fate: &Fate) -> ConstraintStatus {
+    fn keep(
+        &self,
+        plan: &mut UnitPlan,
+        known: &Known,
+        refused: Option<&str>,
+        fate: &Fate,
+    ) -> ConstraintStatus {
         let stage = known.record.stage.unwrap_or(Stage::Dryrun);
         if let Some(why) = refused {
             restore(plan, &self.key, self.observed, self.context);
@@ -136,7 +156,9 @@ impl Case<'_> {
                 }
                 self.new_version(plan, known, Change::Restart, Stage::Dryrun, None)
             }
-            Fate::InForce | Fate::Written if self.desired.hash == known.record.hash => self.decide(plan, known),
+            Fate::InForce | Fate::Written if self.desired.hash == known.record.hash => {
+                self.decide(plan, known)
+            }
             Fate::InForce | Fate::Written => self.changed(plan, known),
         }
     }
@@ -227,7 +249,8 @@ impl Case<'_> {
             (None, Change::Swap) => format!("changed in git, applied at {stage} (strategy Apply)"),
             _ => "changed in git, soak restarts".to_owned(),
         };
-        let mut write = self.write(&self.desired.manifest, stage, record, Some(known), change, reason.clone());
+        let mut write =
+            self.write(&self.desired.manifest, stage, record, Some(known), change, reason.clone());
         write.by = by;
         let mut status = self.status(State::Current, Some(stage), Some(known), reason);
         status.hash = Some(self.desired.hash.clone());
@@ -356,7 +379,9 @@ impl Case<'_> {
         let (content, added) = render::constraint_content(base, stage, &exempt);
         record.exempted = added;
         record.content = Some(render::content_digest(&content));
-        if known.is_some_and(|known| known.record.content == record.content && known.record.hash == record.hash) {
+        if known
+            .is_some_and(|known| known.record.content == record.content && known.record.hash == record.hash)
+        {
             // Nothing of the content changed: the commit that last did stays named.
             record.revision = known.map(|known| known.record.revision.clone()).unwrap_or(record.revision);
         }

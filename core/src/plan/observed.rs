@@ -139,7 +139,11 @@ impl Observed {
                 // A label taken off by hand does not make our own object foreign.
                 let ours = mirror.is_some() && owner.is_empty();
                 if !ours {
-                    return Standing::Foreign(if owner.is_empty() { "nobody's instance".to_owned() } else { owner });
+                    return Standing::Foreign(if owner.is_empty() {
+                        "nobody's instance".to_owned()
+                    } else {
+                        owner
+                    });
                 }
             }
         }

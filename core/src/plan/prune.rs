@@ -49,10 +49,15 @@ pub struct PrunePlan {
 }
 
 /// Which new constraints take over from which removed ones: same hash, added and removed in one revision.
-pub fn renames(desired: &Desired, observed: &Observed, instance: &str) -> BTreeMap<ConstraintId, ConstraintId> {
+pub fn renames(
+    desired: &Desired,
+    observed: &Observed,
+    instance: &str,
+) -> BTreeMap<ConstraintId, ConstraintId> {
     let mut gone: Vec<(ConstraintId, crate::identity::PolicyHash)> = Vec::new();
     for key in removed(desired, observed, instance) {
-        if let (ObjectKey::Constraint(id), Standing::Known(known)) = (&key, observed.standing(&key, instance)) {
+        if let (ObjectKey::Constraint(id), Standing::Known(known)) = (&key, observed.standing(&key, instance))
+        {
             if observed.live.contains_key(&key) {
                 gone.push((id.clone(), known.record.hash.clone()));
             }
@@ -64,7 +69,8 @@ pub fn renames(desired: &Desired, observed: &Observed, instance: &str) -> BTreeM
         if observed.standing(&key, instance) != Standing::New {
             continue;
         }
-        let same = gone.iter().position(|(old, hash)| *hash == constraint.hash && old.kind == constraint.id.kind);
+        let same =
+            gone.iter().position(|(old, hash)| *hash == constraint.hash && old.kind == constraint.id.kind);
         let same = same.or_else(|| gone.iter().position(|(_, hash)| *hash == constraint.hash));
         if let Some(at) = same {
             let (old, _) = gone.remove(at);
@@ -81,10 +87,13 @@ fn removed(desired: &Desired, observed: &Observed, instance: &str) -> BTreeSet<O
         .keys()
         .chain(observed.mirror.keys())
         .filter(|key| match key {
-            ObjectKey::Template(kind) => desired.units.get(kind).is_none_or(|unit| unit.template.is_none() && unit.refused.is_none()),
-            ObjectKey::Constraint(id) => {
-                desired.units.get(&id.kind).is_none_or(|unit| !unit.constraints.contains_key(&id.name) && unit.refused.is_none())
+            ObjectKey::Template(kind) => {
+                desired.units.get(kind).is_none_or(|unit| unit.template.is_none() && unit.refused.is_none())
             }
+            ObjectKey::Constraint(id) => desired
+                .units
+                .get(&id.kind)
+                .is_none_or(|unit| !unit.constraints.contains_key(&id.name) && unit.refused.is_none()),
         })
         .filter(|key| !matches!(observed.standing(key, instance), Standing::Foreign(_)))
         .cloned()
@@ -111,7 +120,8 @@ pub fn plan_prune(
             plan.forgotten.push(key);
             continue;
         };
-        if render::annotations(&live.manifest).get(annotation::PRUNE).is_some_and(|value| value == "disabled") {
+        if render::annotations(&live.manifest).get(annotation::PRUNE).is_some_and(|value| value == "disabled")
+        {
             plan.kept.push((key, format!("{} is disabled", annotation::PRUNE)));
             continue;
         }
@@ -174,7 +184,10 @@ fn hold(
         .filter(|live| render::foreign_owner(&live.manifest, instance).is_none())
         .count() as u64;
     if managed >= 10 && count.saturating_mul(100) > budget.max_percent.saturating_mul(managed) {
-        plan.held.push(format!("{count} of {managed} managed objects would go, more than {} %", budget.max_percent));
+        plan.held.push(format!(
+            "{count} of {managed} managed objects would go, more than {} %",
+            budget.max_percent
+        ));
     }
     for kind in plan.objects.iter().map(ObjectKey::unit).collect::<BTreeSet<_>>() {
         let at_deny: Vec<&ObjectKey> = observed

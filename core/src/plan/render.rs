@@ -109,13 +109,15 @@ pub fn without_exemptions(manifest: &Value) -> Value {
 
 /// The semantic hash of a template manifest.
 pub fn hash_template(template: &Value) -> Result<PolicyHash, String> {
-    let spec = TemplateSpec::from_json(template).map_err(|error| format!("its template is unreadable: {error}"))?;
+    let spec =
+        TemplateSpec::from_json(template).map_err(|error| format!("its template is unreadable: {error}"))?;
     Ok(template_hash(&spec))
 }
 
 /// The semantic hash of a constraint manifest under a template manifest, exemptions taken off.
 pub fn hash_constraint(template: &Value, constraint: &Value) -> Result<PolicyHash, String> {
-    let spec = TemplateSpec::from_json(template).map_err(|error| format!("its template is unreadable: {error}"))?;
+    let spec =
+        TemplateSpec::from_json(template).map_err(|error| format!("its template is unreadable: {error}"))?;
     let constraint = ConstraintSpec::from_json(&without_exemptions(constraint))
         .map_err(|error| format!("it is unreadable: {error}"))?;
     let (matching, _) = Match::parse(&constraint.match_spec);
@@ -164,7 +166,8 @@ fn content_of(manifest: &Value) -> Value {
 }
 
 fn is_state(key: &str) -> bool {
-    [annotation::STAGE, annotation::SINCE, annotation::HASH, annotation::REVISION, annotation::EXEMPTED].contains(&key)
+    [annotation::STAGE, annotation::SINCE, annotation::HASH, annotation::REVISION, annotation::EXEMPTED]
+        .contains(&key)
 }
 
 fn is_intent(key: &str) -> bool {

@@ -9,8 +9,8 @@ use crate::{
     document::Duration,
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{
-        Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase, Record,
-        Standing, Write, constraint::plan_constraint, render,
+        Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase,
+        Record, Standing, Write, constraint::plan_constraint, render,
     },
     rollout::{Evidence, PersonIntent, Strategy},
 };
@@ -110,7 +110,11 @@ fn plan_template(
             return Fate::Written;
         }
         Standing::Foreign(owner) => {
-            let whose = if owner.is_empty() { "nobody marked it as ours".to_owned() } else { format!("it belongs to {owner}") };
+            let whose = if owner.is_empty() {
+                "nobody marked it as ours".to_owned()
+            } else {
+                format!("it belongs to {owner}")
+            };
             return Fate::Blocked(format!(
                 "the template exists already and {whose}; it is left alone (list its kind in source.externalTemplates to use it)"
             ));
@@ -125,7 +129,14 @@ fn plan_template(
     if known.record.hash == template.hash {
         let digest = render::content_digest(&render::template_content(&template.manifest));
         if known.record.content.as_deref() != Some(digest.as_str()) {
-            plan.writes.push(template_write(key, template, Some(&known), Change::Cosmetic, observed, context));
+            plan.writes.push(template_write(
+                key,
+                template,
+                Some(&known),
+                Change::Cosmetic,
+                observed,
+                context,
+            ));
         } else {
             restore(plan, key, observed, context);
         }
@@ -167,12 +178,16 @@ fn changed_template(unit: &DesiredUnit, observed: &Observed, context: &Context<'
         let (stage, intents) = match observed.standing(key, context.instance) {
             Standing::New => continue,
             Standing::Known(known) => (known.record.stage, known.intents),
-            Standing::Foreign(_) | Standing::Unknown(_) => {
-                (observed.live.get(key).and_then(|live| render::live_stage(&live.manifest)), Default::default())
-            }
+            Standing::Foreign(_) | Standing::Unknown(_) => (
+                observed.live.get(key).and_then(|live| render::live_stage(&live.manifest)),
+                Default::default(),
+            ),
         };
         if let Some(hold) = intents.standing_hold() {
-            return Fate::Held(format!("{id} is held by {}; the unit keeps its version until `rollout resume {id}`", hold.words()));
+            return Fate::Held(format!(
+                "{id} is held by {}; the unit keeps its version until `rollout resume {id}`",
+                hold.words()
+            ));
         }
         if let (Some(promote), Some(desired)) = (&intents.promote, desired) {
             if promote.hash.as_ref().is_none_or(|hash| *hash == desired.hash) {

@@ -200,7 +200,11 @@ fn by_person(
     automatic: Decision,
 ) -> Decision {
     let refuse = |why: String| Decision {
-        sentence: format!("promotion asked for by {} not done: {why} · {}", promote.words(), automatic.sentence),
+        sentence: format!(
+            "promotion asked for by {} not done: {why} · {}",
+            promote.words(),
+            automatic.sentence
+        ),
         promote_consumed: true,
         ..automatic.clone()
     };

@@ -55,6 +55,9 @@ impl Evidence {
 
     /// The newest run begun at or after `since`, whatever its cause.
     pub fn newest_since(&self, since: Timestamp) -> Option<&AuditEvidence> {
-        self.audits.iter().filter(|audit| audit.started >= since).max_by_key(|audit| (audit.started, audit.run))
+        self.audits
+            .iter()
+            .filter(|audit| audit.started >= since)
+            .max_by_key(|audit| (audit.started, audit.run))
     }
 }

@@ -14,12 +14,8 @@ pub const RESUME: &str = "portcullis.dev/resume";
 /// The annotation by which a person promotes now; removed when consumed.
 pub const PROMOTE: &str = "portcullis.dev/promote";
 /// Intents that later versions act on; until then they are reported and left where they are.
-pub const UNSUPPORTED: [&str; 4] = [
-    "portcullis.dev/approve",
-    "portcullis.dev/rollback",
-    "portcullis.dev/pinned",
-    "portcullis.dev/approved",
-];
+pub const UNSUPPORTED: [&str; 4] =
+    ["portcullis.dev/approve", "portcullis.dev/rollback", "portcullis.dev/pinned", "portcullis.dev/approved"];
 
 /// Who asked for what, when and why; the JSON value of the annotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
