@@ -30,8 +30,8 @@ use portcullis_core::identity::Revision;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    address::Address, advertisement::Advertisement, cache::Cache, local::LocalRemote, pack::PackSink,
-    smart::SmartRemote, watch::Watch,
+    address::Address, advertisement::Advertisement, cache::Cache, local::LocalRemote, smart::SmartRemote,
+    watch::Watch,
 };
 
 pub use self::{
@@ -201,7 +201,12 @@ impl GitSource {
         if !cache::is_readable(&repo, tip) {
             let odb = repo.odb().map_err(|error| self.cache.failed("read", error))?;
             let mut sink = self.cache.sink(&odb, watch)?;
-            remote.download(&seen, tip, &self.cache.haves(&repo), &mut sink)?;
+            match &remote {
+                Remote::Local(remote) => remote.download(tip, &odb, &mut sink)?,
+                Remote::Smart(remote) => {
+                    remote.download(&seen, tip, &self.cache.haves(&repo), &mut sink)?;
+                }
+            }
             sink.finish()?;
             if !cache::is_readable(&repo, tip) {
                 return Err(GitError::Protocol {
@@ -364,19 +369,6 @@ impl Remote {
         match self {
             Self::Local(remote) => remote.advertise(),
             Self::Smart(remote) => remote.advertise(),
-        }
-    }
-
-    fn download(
-        &self,
-        seen: &Advertisement,
-        want: Oid,
-        haves: &[Oid],
-        sink: &mut PackSink<'_>,
-    ) -> Result<(), GitError> {
-        match self {
-            Self::Local(remote) => remote.download(want, haves, sink),
-            Self::Smart(remote) => remote.download(seen, want, haves, sink),
         }
     }
 }
