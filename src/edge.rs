@@ -1,3 +1,7 @@
 //! The thin edges to the world.
 
+pub mod cluster;
 pub mod git;
+pub mod http;
+pub mod sink;
+pub mod store;

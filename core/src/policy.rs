@@ -1,7 +1,21 @@
 //! Policies: what a ConstraintTemplate and a constraint say, compiled and evaluated.
 
+mod auditability;
+mod compile;
 mod constraint;
+mod edits;
+mod evaluate;
+mod hash;
+mod mend;
+mod reading;
+mod schema;
 mod template;
+mod tokens;
 
+pub use auditability::Auditability;
+pub use compile::{CompiledTemplate, RegoProblem, compile};
 pub use constraint::{ConstraintError, ConstraintSpec, Target};
+pub use evaluate::{EvaluationError, EvaluationLimits, Evaluator, Violation};
+pub use hash::{semantic_hash, template_hash};
+pub use schema::{ParameterSchema, SchemaError, SchemaMismatch};
 pub use template::{Module, RegoSource, RegoVersion, TemplateError, TemplateSpec};

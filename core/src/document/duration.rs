@@ -110,8 +110,9 @@ impl JsonSchema for Duration {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "title": "a duration such as 30s, 5m or 14d",
             "pattern": r"^([0-9]+(w|d|h|ms|m|s))+$",
-            "description": "a number and a unit, such as 30s, 5m, 1h30m or 14d"
+            "description": "Whole numbers with the units w, d, h, m, s and ms, such as 1h30m."
         })
     }
 }
