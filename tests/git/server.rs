@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use portcullis::edge::git::{GitAuth, GitError, GitSource};
+use portcullis::{
+    config::{Auth, Secret},
+    edge::git::{GitError, GitSource},
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -123,7 +126,7 @@ fn a_certificate_file_that_is_none_is_a_clear_error() {
         let mut settings = scene.settings();
         settings.ca_file = Some(scene.file(name, content));
         let error = GitSource::open(settings).unwrap().fetch().unwrap_err();
-        assert!(matches!(error, GitError::File { key: "caFile", .. }), "{error:?}");
+        assert!(matches!(error, GitError::CaFile { .. }), "{error:?}");
     }
     let mut settings = scene.settings();
     settings.ca_file = Some(scene.folder.path().join("missing.pem"));
@@ -142,7 +145,7 @@ fn a_token_is_read_anew_at_each_fetch_and_a_wrong_one_is_refused() {
     assert!(error.hint().unwrap().contains("source.auth"));
     let file = scene.file("token", "wr0ng\n");
     let mut settings = scene.settings();
-    settings.auth = Some(GitAuth::Token { file: file.clone() });
+    settings.auth = Some(Auth::Token(Secret::File(file.clone())));
     let source = GitSource::open(settings).unwrap();
     let error = source.fetch().unwrap_err();
     assert!(matches!(error, GitError::Authentication { status: 401, given: true, .. }), "{error:?}");
@@ -161,10 +164,10 @@ fn a_token_is_read_anew_at_each_fetch_and_a_wrong_one_is_refused() {
     for bad in ["", "\n", "two\nlines"] {
         fs::write(&file, bad).unwrap();
         let error = source.fetch().unwrap_err();
-        assert!(matches!(error, GitError::File { key: "auth.tokenFile", .. }), "{error:?}");
+        assert!(matches!(error, GitError::Credentials { .. }), "{error:?}");
     }
     fs::remove_file(&file).unwrap();
-    assert!(matches!(source.fetch().unwrap_err(), GitError::File { .. }));
+    assert!(matches!(source.fetch().unwrap_err(), GitError::Credentials { .. }));
 }
 
 #[test]
@@ -174,8 +177,8 @@ fn a_user_and_a_password_are_sent() {
     }
     let scene = Scene::new(Behaviour { authorization: Some(ADA.to_owned()), ..Behaviour::default() });
     let mut settings = scene.settings();
-    let password_file = scene.file("password", "s3cret");
-    settings.auth = Some(GitAuth::Basic { username: "ada".to_owned(), password_file });
+    let password = Secret::File(scene.file("password", "s3cret"));
+    settings.auth = Some(Auth::Basic { username: "ada".to_owned(), password });
     assert_eq!(GitSource::probe(&settings).unwrap(), scene.repo.head());
     assert!(GitSource::open(settings).unwrap().fetch().unwrap().changed);
 }
@@ -304,7 +307,7 @@ fn a_redirect_to_another_server_is_refused_and_gets_no_credentials() {
     let scene =
         Scene::answering(move |_| Some(response("302 Found", &format!("Location: {target}\r\n"), b"")));
     let mut settings = scene.settings();
-    settings.auth = Some(GitAuth::Token { file: scene.file("token", "s3cret") });
+    settings.auth = Some(Auth::Token(Secret::File(scene.file("token", "s3cret"))));
     let error = GitSource::open(settings).unwrap().fetch().unwrap_err();
     assert!(
         matches!(&error, GitError::Redirect { to, .. } if *to == other.server.url("policies.git")),

@@ -69,7 +69,7 @@ fn a_100_mb_file_is_reported_by_its_size_and_the_others_are_read() {
     let (_folder, source) = source(&repo.url());
     source.fetch().unwrap();
     let tree = source.read(&head, &everything()).unwrap();
-    assert_eq!(issue(&tree, "large.yaml"), &FileIssue::TooLarge { size: SIZE as u64 });
+    assert_eq!(issue(&tree, "large.yaml"), &FileIssue::TooLarge { size: SIZE as u64, limit: 1 << 20 });
     assert_eq!(text(&tree, "a.yaml"), "a");
 }
 
