@@ -1,7 +1,12 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+pub mod config;
+mod config_arg;
+pub mod outbox;
 mod outcome;
+pub mod verify;
 
+pub use config_arg::ConfigArg;
 pub use outcome::{CliError, Exit};
 
 use std::process::ExitCode;
@@ -17,12 +22,18 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Config(config::ConfigCommand),
+    Verify(verify::Args),
+}
 
 /// Parses the arguments, runs the subcommand, prints its error and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result: Result<Exit, CliError> = match cli.command {};
+    let result: Result<Exit, CliError> = match cli.command {
+        Command::Config(command) => command.run(),
+        Command::Verify(args) => verify::run(&args),
+    };
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -3,5 +3,7 @@
 pub mod chance;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod edge;
 pub mod pipeline;
+pub mod telemetry;

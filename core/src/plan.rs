@@ -6,6 +6,8 @@ mod desired;
 mod observed;
 mod prune;
 pub mod render;
+#[cfg(test)]
+mod tests;
 mod unit;
 
 use std::collections::BTreeMap;

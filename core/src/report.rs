@@ -9,14 +9,21 @@ mod constraints;
 mod facts;
 mod filter;
 mod gaps;
+mod group;
+mod html;
 mod json;
+mod markdown;
 mod model;
 mod notices;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod samples_extreme;
 mod score;
 mod sentences;
 mod severity;
+mod text;
+mod view;
 mod words;
 
 pub use facts::{
@@ -24,10 +31,13 @@ pub use facts::{
     RunFacts, Source, SyncState, SyncStatus, TrendPoint,
 };
 pub use filter::ReportFilter;
+pub use html::render_html;
 pub use json::{render_json, schema};
+pub use markdown::render_markdown;
 pub use model::{
     Cluster, ConstraintRow, Gap, NamespaceRow, NotAuditable, NotEvaluated, Notice, NoticeLevel, Provenance,
-    Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Summary, Verdict,
+    Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Standing, Summary, Verdict,
 };
 pub use score::Score;
 pub use severity::Severity;
+pub use text::render_summary_text;

@@ -56,6 +56,16 @@ impl Shape {
         &self.schema
     }
 
+    /// The schemas with references followed and choices opened: all that may say something of a value.
+    pub fn alternatives<'a>(&'a self, schemas: &[&'a Value]) -> Vec<&'a Value> {
+        adapt::alternatives(&self.schema, schemas)
+    }
+
+    /// All schemas that may say something of a member of a mapping with these alternatives.
+    pub fn members<'a>(&'a self, alternatives: &[&'a Value], key: &str) -> Vec<&'a Value> {
+        self.alternatives(&adapt::members(alternatives, key))
+    }
+
     /// The JSON schema as indented text with a line feed at its end.
     pub fn schema_json(&self) -> String {
         format!("{:#}\n", self.schema)

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     ConstraintRow, ExemptionState, Provenance, Report, ReportFinding, ReportInput, SCHEMA, Score, Severity,
-    Source, Summary,
+    Source, Standing, Summary,
     constraints::{self, is_open, size},
     gaps, notices,
     score::Tally,
@@ -42,6 +42,14 @@ impl Report {
         let rows = constraints::rows(states, &findings, &tallies, started);
         let not_evaluated = gaps::not_evaluated(&input.ledger, &rows);
         let mut summary = summary(&rows, &findings, &fixed, &exemptions);
+        summary.standing = match &run {
+            _ if summary.policies == 0 => Standing::NoPolicies,
+            None => Standing::NoEvidence,
+            Some(run) if !run.complete => Standing::Incomplete,
+            _ if summary.open_at_deny > 0 => Standing::Violated,
+            _ if summary.open > 0 => Standing::Open,
+            _ => Standing::InOrder,
+        };
         summary.score = score.value;
         summary.coverage = score.coverage;
         summary.previous_score = input.previous_score;

@@ -62,7 +62,8 @@ pub struct ReportInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Always [`SCHEMA`].
+    /// The version of this form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// Where the figures come from.
     pub provenance: Provenance,
@@ -152,10 +153,31 @@ pub struct Notice {
     pub text: String,
 }
 
+/// How the cluster stands, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// No audit has run yet.
+    #[default]
+    NoEvidence,
+    /// There is no policy.
+    NoPolicies,
+    /// The newest audit is incomplete: there may be more than is known.
+    Incomplete,
+    /// At least one enforced policy is violated.
+    Violated,
+    /// Violations are open, none of them against an enforced policy.
+    Open,
+    /// No violation is open.
+    InOrder,
+}
+
 /// The figures at a glance. Violations are counted by fingerprint, policies by constraint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// How the cluster stands.
+    pub standing: Standing,
     /// The findings of the report in plain sentences.
     pub sentences: Vec<String>,
     /// Share of what was judged that passes, weighted by severity, 0 to 100, rounded down to a tenth, of the
@@ -207,6 +229,24 @@ pub struct Summary {
     pub not_auditable: u64,
 }
 
+impl Summary {
+    /// How the cluster stands, in a short sentence.
+    pub fn headline(&self) -> &'static str {
+        let enforced = self.deny > 0;
+        match self.standing {
+            Standing::NoEvidence => "Nothing is known yet",
+            Standing::NoPolicies => "No policies are in place",
+            Standing::Incomplete => "Not everything was checked",
+            Standing::Violated => "Enforced policies are violated",
+            Standing::Open if enforced => "Enforced policies are kept, others are not yet",
+            Standing::Open => "Violations are open, no policy is enforced yet",
+            Standing::InOrder if !enforced => "No violation is open, no policy is enforced yet",
+            Standing::InOrder if self.coverage == Some(100.0) => "No violation is open",
+            Standing::InOrder => "No violation is open in what was checked",
+        }
+    }
+}
+
 /// What the audit says about a constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -252,7 +292,8 @@ pub struct ConstraintRow {
     pub new: u64,
     /// The oldest open violation was first seen then.
     pub oldest: Option<Timestamp>,
-    /// Subjects that would be refused if it went to deny now; `null` where it is at deny already.
+    /// Subjects that would be refused if it went to deny now; `null` where it is at deny already, or
+    /// where no audit can tell.
     pub would_block: Option<u64>,
 }
 

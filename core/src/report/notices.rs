@@ -2,7 +2,7 @@
 
 use super::{
     Notice, NoticeLevel, Report, SyncStatus,
-    words::{count, many, sentence, time},
+    words::{count, list, many, sentence, time},
 };
 
 /// The notices of a report, the gravest first.
@@ -96,15 +96,15 @@ fn exemptions(report: &Report) -> Option<Notice> {
         .exemptions
         .iter()
         .filter_map(|exemption| match exemption.days_left? {
-            days if days < 0 => Some(format!("{} has expired", exemption.name)),
-            0 => Some(format!("{} ends today", exemption.name)),
-            days @ 1..=7 => Some(format!("{} ends in {days} d", exemption.name)),
+            days if days < 0 => Some(format!("“{}” has expired", exemption.name)),
+            0 => Some(format!("“{}” ends today", exemption.name)),
+            1 => Some(format!("“{}” ends tomorrow", exemption.name)),
+            days @ 2..=7 => Some(format!("“{}” ends in {days} days", exemption.name)),
             _ => None,
         })
         .collect();
-    (!soon.is_empty()).then(|| {
-        notice(NoticeLevel::Note, "Exemptions are running out", format!("{}.", sentence(&soon.join(", "))))
-    })
+    (!soon.is_empty())
+        .then(|| notice(NoticeLevel::Note, "Exemptions are running out", format!("{}.", list(&soon))))
 }
 
 fn filter(report: &Report) -> Option<Notice> {

@@ -14,9 +14,13 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
     }
     sentences.push(violations(report));
     if summary.would_block > 0 {
+        let (one, more) = match summary.open_at_deny {
+            0 => ("workload or other object", "workloads or other objects"),
+            _ => ("more workload or other object", "more workloads or other objects"),
+        };
         sentences.push(format!(
-            "If every policy went as far as it is meant to go today, {} would be refused on the next change in addition.",
-            many(summary.would_block, "more workload or object", "more workloads or objects"),
+            "If every policy that is meant to be enforced were so today, the next change to {} would be refused.",
+            many(summary.would_block, one, more),
         ));
     }
     sentences.push(evidence(summary));
@@ -53,7 +57,7 @@ fn policies(summary: &Summary) -> String {
     }
     if summary.warn > 0 {
         parts.push(format!(
-            "{} {} users (warn)",
+            "{} only {} (warn)",
             summary.warn,
             if summary.warn == 1 { "warns" } else { "warn" }
         ));
@@ -97,11 +101,9 @@ fn violations(report: &Report) -> String {
         text.push_str(&format!(" Since the last report {}.", list(&news)));
     }
     let oldest = report.constraints.iter().filter_map(|row| row.oldest).min();
-    if let Some(oldest) = oldest {
-        text.push_str(&format!(
-            " The oldest has been open for {}.",
-            age(oldest, report.provenance.generated)
-        ));
+    let now = report.provenance.generated;
+    if let Some(oldest) = oldest.filter(|oldest| now.as_second() - oldest.as_second() >= 60) {
+        text.push_str(&format!(" The oldest has been open for {}.", age(oldest, now)));
     }
     text
 }

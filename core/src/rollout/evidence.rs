@@ -42,22 +42,22 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Runs that count for `minAudits`: by the daemon, complete, begun at or after `since`, one a slot.
+    /// Runs that count for `minAudits`: by the daemon, complete, begun after `since`, one a slot.
     pub fn counted_since(&self, since: Timestamp) -> u64 {
         let slots: std::collections::BTreeSet<i64> = self
             .audits
             .iter()
-            .filter(|audit| audit.by_daemon && audit.incomplete.is_none() && audit.started >= since)
+            .filter(|audit| audit.by_daemon && audit.incomplete.is_none() && audit.started > since)
             .map(|audit| audit.slot)
             .collect();
         slots.len() as u64
     }
 
-    /// The newest run begun at or after `since`, whatever its cause.
+    /// The newest run begun after `since`, whatever its cause.
     pub fn newest_since(&self, since: Timestamp) -> Option<&AuditEvidence> {
         self.audits
             .iter()
-            .filter(|audit| audit.started >= since)
+            .filter(|audit| audit.started > since)
             .max_by_key(|audit| (audit.started, audit.run))
     }
 }

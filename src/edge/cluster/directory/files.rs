@@ -84,7 +84,9 @@ pub(super) fn read(root: &Path, key: &ObjectKey) -> Result<Option<LiveObject>, C
 fn read_file(path: &Path) -> Result<Option<LiveObject>, ClusterError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(LiveObject { manifest: parse(&bytes), version: version(&bytes) })),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(io_error("read", path)(error)),
     }
 }
@@ -125,7 +127,9 @@ pub(super) fn remove(root: &Path, key: &ObjectKey) -> Result<(), ClusterError> {
     for area in ["policies", "status"] {
         let path = path(root, area, key)?;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("remove", &path)(error));
+            }
             _ => {}
         }
         // An empty folder of a kind is not left behind; one that is not empty stays, and that is no error.
@@ -152,7 +156,8 @@ pub(super) fn stored(root: &Path) -> Result<(BTreeMap<ObjectKey, LiveObject>, Ve
     for path in yaml_files(&root.join("policies/constrainttemplates"))? {
         let Some(live) = read_file(&path)? else { continue };
         let stem = stem(&path);
-        let kind = live.manifest.pointer("/spec/crd/spec/names/kind").and_then(Value::as_str).map(str::to_owned);
+        let kind =
+            live.manifest.pointer("/spec/crd/spec/names/kind").and_then(Value::as_str).map(str::to_owned);
         template_names.insert(stem, kind.clone());
         if let Some(kind) = kind {
             objects.insert(ObjectKey::Template(kind), live);
@@ -161,7 +166,8 @@ pub(super) fn stored(root: &Path) -> Result<(BTreeMap<ObjectKey, LiveObject>, Ve
     let mut orphans = Vec::new();
     let folder = root.join("policies/constraints");
     for kind_folder in folders(&folder)? {
-        let kind = kind_folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let kind =
+            kind_folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         for path in yaml_files(&kind_folder)? {
             let key = ObjectKey::Constraint(ConstraintId::new(kind.clone(), stem(&path)));
             if !template_names.contains_key(&kind.to_lowercase()) {

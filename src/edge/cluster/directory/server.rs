@@ -35,10 +35,10 @@ pub(super) fn admit(
         }
         ObjectKey::Constraint(id) => {
             let stored = files::read(root, &ObjectKey::Template(id.kind.clone()))?;
-            let template = template
-                .cloned()
-                .or_else(|| stored.map(|live| live.manifest))
-                .ok_or_else(|| rejected(key, format!("the server does not serve {} (no ConstraintTemplate)", id.kind)))?;
+            let template =
+                template.cloned().or_else(|| stored.map(|live| live.manifest)).ok_or_else(|| {
+                    rejected(key, format!("the server does not serve {} (no ConstraintTemplate)", id.kind))
+                })?;
             admit_constraint(key, manifest, &template)
         }
     }
