@@ -15,3 +15,4 @@ mod support {
     pub mod git_server;
     pub mod repo;
 }
+mod starter;
