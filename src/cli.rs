@@ -2,6 +2,7 @@
 
 pub mod config;
 mod config_arg;
+pub mod outbox;
 mod outcome;
 pub mod verify;
 
