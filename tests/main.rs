@@ -3,3 +3,5 @@
 mod support {
     pub mod repo;
 }
+
+mod config;

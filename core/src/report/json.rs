@@ -26,7 +26,10 @@ mod tests {
     #[test]
     fn the_committed_schema_is_the_one_of_the_model() {
         let committed: serde_json::Value = serde_json::from_str(COMMITTED).unwrap();
-        assert!(committed == schema(), "the model changed: run `cargo test -p portcullis-core -- --ignored write_the_schema`");
+        assert!(
+            committed == schema(),
+            "the model changed: run `cargo test -p portcullis-core -- --ignored write_the_schema`"
+        );
     }
 
     #[test]
