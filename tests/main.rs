@@ -1,7 +1,19 @@
 //! Everything that is tested against the real thing: one binary, one module per area.
 
-mod support {
-    pub mod repo;
-}
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on may end where it stands"
+)]
 
 mod config;
+mod git;
+mod starter;
+
+mod support {
+    pub mod git_server;
+    pub mod repo;
+}
