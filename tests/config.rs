@@ -542,6 +542,7 @@ mod command {
     //! The commands, as a person calls them.
 
     use super::MINIMAL;
+    use crate::support::repo::TestRepo;
 
     /// The program with nothing of our own environment.
     fn portcullis() -> assert_cmd::Command {
@@ -577,6 +578,27 @@ mod command {
         assert!(out.contains("✗ sinks          cannot read the secret file …/missing"), "{out}");
         assert!(err.contains("failed"), "{err}");
         assert!(!folder.path().join("state").exists(), "a check changes nothing");
+    }
+
+    #[test]
+    fn check_asks_the_remote_for_its_branch() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("cluster/objects")).unwrap();
+        let repo = TestRepo::at(&folder.path().join("policies"));
+        let head = repo.commit("first", &[("a.yaml", "{}")]);
+        let text =
+            format!("{MINIMAL}state: state\nlease: {{duration: 10s}}\nserver: {{listen: '127.0.0.1:0'}}\n");
+        let (code, out, err) = check(folder.path(), &text);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert!(out.contains(&format!("…/./policies has the branch main, at {}", head.short())), "{out}");
+        assert!(out.contains("· configuration  `lease` is accepted and has no effect yet"), "{out}");
+        assert!(out.contains("✓ server         can listen on 127.0.0.1:0"), "{out}");
+        assert!(!folder.path().join("state").exists(), "a check changes nothing");
+
+        let (code, out, err) = check(folder.path(), &text.replace("policies}", "policies, branch: prod}"));
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(out.contains("✗ source") && out.contains("prod"), "{out}");
+        assert!(err.contains("1 check failed"), "{err}");
     }
 
     #[test]
