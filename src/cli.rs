@@ -4,6 +4,7 @@ pub mod config;
 mod config_arg;
 pub mod outbox;
 mod outcome;
+pub mod verify;
 
 pub use config_arg::ConfigArg;
 pub use outcome::{CliError, Exit};
@@ -23,6 +24,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Config(config::ConfigCommand),
+    Verify(verify::Args),
 }
 
 /// Parses the arguments, runs the subcommand, prints its error and returns its exit code.
@@ -30,6 +32,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Config(command) => command.run(),
+        Command::Verify(args) => verify::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -29,8 +29,8 @@ use std::{
 };
 
 use portcullis_core::{
-    document::{Duration, Limits, Mismatch, Node, NodeKind, Shape, yaml},
-    problem::{Problem, Severity},
+    document::{Duration, Entry, Limits, Mismatch, Node, NodeKind, Shape, yaml},
+    problem::{Problem, Severity, Span},
     rollout::RolloutSpec,
     schedule::Schedule,
 };
@@ -239,7 +239,7 @@ fn document(bytes: &[u8], file: &Path) -> Result<Node, Box<Problem>> {
         (Some(node), 0) => Ok(node),
         (None, _) => {
             let hint = "begin with `apiVersion: portcullis.dev/v1alpha1` and `kind: PortcullisConfig`";
-            Err(problem(Default::default(), "the configuration is empty".to_owned(), Some(hint.to_owned())))
+            Err(problem(Span::default(), "the configuration is empty".to_owned(), Some(hint.to_owned())))
         }
         (Some(second), _) => {
             let message = "expected one document, found another after `---`".to_owned();
@@ -248,8 +248,8 @@ fn document(bytes: &[u8], file: &Path) -> Result<Node, Box<Problem>> {
     }
 }
 
-/// The file as its type. Where fields are wrong these are noted and left out, so that the rest is still
-/// examined; `None` where the rest is not enough.
+/// The file as its type. What is wrong is noted and left out, so that the rest is still examined: first
+/// the fields alone, then, where one of them was needed, the sections they are in.
 fn read(checker: &mut Checker<'_>, node: &Node) -> Option<ConfigFile> {
     let mismatches = match shape().decode(node) {
         Ok(file) => return Some(file),
@@ -260,7 +260,35 @@ fn read(checker: &mut Checker<'_>, node: &Node) -> Option<ConfigFile> {
         remove(&mut rest, pointer);
     }
     checker.mismatches(mismatches);
+    let needed = match shape().decode(&rest) {
+        Ok(file) => return Some(file),
+        Err(needed) => needed,
+    };
+    for Mismatch { pointer, .. } in needed {
+        let section = pointer.split('/').nth(1).unwrap_or_default().to_owned();
+        remove(&mut rest, &format!("/{section}"));
+        checker.leave_out(format!("/{section}"));
+        let stand_in = match section.as_str() {
+            "apiVersion" => text("portcullis.dev/v1alpha1"),
+            "kind" => text("PortcullisConfig"),
+            "cluster" => mapping("directory", text(".")),
+            "source" => mapping("url", text(".")),
+            _ => continue,
+        };
+        if let NodeKind::Mapping(entries) = &mut rest.kind {
+            entries.push(Entry { key: section, key_span: Span::default(), value: stand_in });
+        }
+    }
     shape().decode(&rest).ok()
+}
+
+fn text(text: &str) -> Node {
+    Node { span: Span::default(), kind: NodeKind::String(text.to_owned()), block: None }
+}
+
+fn mapping(key: &str, value: Node) -> Node {
+    let entry = Entry { key: key.to_owned(), key_span: Span::default(), value };
+    Node { span: Span::default(), kind: NodeKind::Mapping(vec![entry]), block: None }
 }
 
 /// Takes a member out of a mapping; leaves lists as they are.

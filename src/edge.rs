@@ -3,5 +3,6 @@
 pub mod cluster;
 pub mod git;
 pub mod http;
+pub mod objects;
 pub mod sink;
 pub mod store;

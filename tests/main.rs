@@ -1,5 +1,9 @@
 //! Everything that is tested against the real thing: one binary, one module per area.
 
 mod support {
+    pub mod receiver;
     pub mod repo;
 }
+mod outbox;
+mod starter;
+mod store;

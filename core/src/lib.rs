@@ -15,3 +15,4 @@ pub mod report;
 pub mod rollout;
 pub mod schedule;
 pub mod scope;
+pub mod suite;

@@ -1,6 +1,6 @@
 //! `--config`: where the configuration is, and reading it for a command.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use portcullis_core::problem::{Problem, Severity};
@@ -58,14 +58,14 @@ impl ConfigArg {
 }
 
 /// Writes problems to standard error, as compilers do.
-pub(super) fn print(problems: &[Problem], _text: &[u8]) {
+fn print(problems: &[Problem], _text: &[u8]) {
     for problem in problems {
         anstream::eprintln!("{}", line(problem));
     }
 }
 
 /// `file:line:column: error[code]: message`, and the hint on a line of its own.
-pub(super) fn line(problem: &Problem) -> String {
+fn line(problem: &Problem) -> String {
     let Problem { file, span, severity, code, message, hint } = problem;
     let severity = match severity {
         Severity::Error => "error",
@@ -78,9 +78,4 @@ pub(super) fn line(problem: &Problem) -> String {
     };
     let hint = hint.as_ref().map(|hint| format!("\n  = help: {hint}")).unwrap_or_default();
     format!("{place}: {severity}[{code}]: {message}{hint}")
-}
-
-/// The folder a path is in, absolute where that can be told.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -95,3 +95,92 @@ fn replace_words(message: &str, text: &str, with: &str) -> String {
     out.push_str(rest);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use regorus::Value;
+    use serde_json::{Value as Json, json};
+
+    use super::{fingerprint, replace_words};
+    use crate::{
+        audit::{Object, Placement, Surroundings},
+        identity::ConstraintId,
+        scope::Semantics,
+    };
+
+    fn object(json: &Json, surroundings: &Surroundings) -> Object {
+        let placement =
+            Placement { semantics: Semantics::Cluster, default_namespace: "default", surroundings };
+        Object::new(Value::from(json.clone()), String::new(), &placement).unwrap()
+    }
+
+    fn pod(suffix: &str, hash: &str, uid: &str) -> Json {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {
+            "name": format!("cart-{hash}-{suffix}"), "generateName": format!("cart-{hash}-"), "namespace": "shop",
+            "uid": uid, "labels": {"pod-template-hash": hash},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("cart-{hash}"), "controller": true}],
+        }})
+    }
+
+    fn of(json: &Json, message: &str, details: &Json) -> String {
+        let mut surroundings = Surroundings::new(Semantics::Cluster);
+        for hash in ["7d9f8b6c5d", "5c9b7d4f66"] {
+            let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {
+                "name": format!("cart-{hash}"), "namespace": "shop",
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart", "controller": true}],
+            }});
+            surroundings.note(&Value::from(set), "default");
+        }
+        let object = object(json, &surroundings);
+        let subject = surroundings.subject(&object);
+        fingerprint(&ConstraintId::new("K8sRequireNonRoot", "all"), &subject, &object, message, details)
+            .as_str()
+            .to_owned()
+    }
+
+    #[test]
+    fn the_algorithm_is_pinned() {
+        let service =
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "cart", "namespace": "shop"}});
+        assert_eq!(of(&service, "no owner label", &json!({})), "f1:8927df875308a69bc3a1d5c19e395082");
+        assert_eq!(
+            of(&pod("x2x4z", "7d9f8b6c5d", "u1"), "container web runs as root", &json!({"container": "web"})),
+            "f1:fa0e64faaa0aedc8f0d5c78a08fe3616"
+        );
+        assert_eq!(
+            of(&pod("x2x4z", "7d9f8b6c5d", "u1"), "pod cart-7d9f8b6c5d-x2x4z (u1) has no limit", &Json::Null),
+            "f1:5d1fcae77a8cc730e7a9c76ce361ccc4"
+        );
+    }
+
+    #[test]
+    fn a_new_pod_of_the_same_deployment_is_the_same_finding() {
+        let message = |suffix: &str, hash: &str, uid: &str| {
+            format!(
+                "<{suffix}> pod cart-{hash}-{suffix} of cart-{hash} ({uid}, hash {hash}) in cart has no limit"
+            )
+        };
+        let old = of(&pod("x2x4z", "7d9f8b6c5d", "u1"), &message("x2x4z", "7d9f8b6c5d", "u1"), &Json::Null);
+        let new = of(&pod("qqq7p", "5c9b7d4f66", "u2"), &message("qqq7p", "5c9b7d4f66", "u2"), &Json::Null);
+        assert_eq!(old, new);
+    }
+
+    #[test]
+    fn the_container_decides_where_the_details_name_one() {
+        let pod = pod("x2x4z", "7d9f8b6c5d", "u1");
+        let text = of(&pod, "a", &json!({"container": "web"}));
+        assert_eq!(text, of(&pod, "b", &json!({"container": {"name": "web", "image": "x"}})));
+        assert_eq!(text, of(&pod, "c", &json!({"containerName": "web", "other": 1})));
+        assert_ne!(text, of(&pod, "a", &json!({"container": "sidecar"})));
+        assert_ne!(text, of(&pod, "a", &json!({})));
+        assert_ne!(of(&pod, "a", &json!({})), of(&pod, "b", &json!({"container": ""})));
+    }
+
+    #[test]
+    fn only_whole_words_are_replaced() {
+        assert_eq!(replace_words("web and web-1, web.", "web", "{name}"), "{name} and web-1, {name}.");
+        assert_eq!(replace_words("webweb web", "web", "{name}"), "webweb {name}");
+        assert_eq!(replace_words("cart-x2x4z", "cart-", "{prefix}"), "{prefix}x2x4z");
+        assert_eq!(replace_words("", "web", "{name}"), "");
+    }
+}

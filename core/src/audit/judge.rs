@@ -248,3 +248,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,3 +284,129 @@ fn set_metadata(value: &mut Value, key: &str, to: Option<Value>) {
         None => drop(metadata.remove(&key)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use regorus::Value;
+    use serde_json::{Value as Json, json};
+
+    use super::{Object, Placement, get, text};
+    use crate::{audit::Surroundings, scope::Semantics};
+
+    fn read(json: &Json, semantics: Semantics) -> Result<Object, String> {
+        let mut surroundings = Surroundings::new(semantics);
+        let custom =
+            json!({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "a", "namespace": "b"}});
+        surroundings.note(&Value::from(custom), "default");
+        let placement = Placement { semantics, default_namespace: "shop", surroundings: &surroundings };
+        Object::new(Value::from(json.clone()), String::new(), &placement).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_manifest_gets_the_namespace_the_cluster_would_give_it() {
+        for (json, cluster, gator) in [
+            (json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}), "shop", ""),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "b"}}),
+                "b",
+                "b",
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "namespace": "b"}}),
+                "",
+                "b",
+            ),
+            (json!({"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "b"}}), "shop", ""),
+            (json!({"apiVersion": "x.io/v1", "kind": "Other", "metadata": {"name": "b"}}), "", ""),
+        ] {
+            for (semantics, expected) in [(Semantics::Cluster, cluster), (Semantics::Gator, gator)] {
+                let object = read(&json, semantics).unwrap();
+                assert_eq!(object.namespace, expected, "{json} {semantics:?}");
+                let metadata = get(&object.value, "metadata").unwrap();
+                assert_eq!(text(metadata, "namespace").unwrap_or(""), expected, "{json} {semantics:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_namespace_carries_the_label_with_its_name() {
+        let json =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"x": "y"}}});
+        let object = read(&json, Semantics::Cluster).unwrap();
+        assert_eq!(object.labels["kubernetes.io/metadata.name"], "a");
+        assert_eq!(object.labels["x"], "y");
+        let labels = get(get(&object.value, "metadata").unwrap(), "labels").unwrap();
+        assert_eq!(text(labels, "kubernetes.io/metadata.name"), Some("a"));
+        assert_eq!(read(&json, Semantics::Gator).unwrap().labels.len(), 1);
+    }
+
+    #[test]
+    fn what_the_api_server_would_refuse_is_unreadable() {
+        for (json, reason) in [
+            (json!("text"), "it is not a mapping"),
+            (json!({"kind": "Pod", "metadata": {"name": "a"}}), "it has no apiVersion and kind"),
+            (
+                json!({"apiVersion": "v1", "kind": 5, "metadata": {"name": "a"}}),
+                "it has no apiVersion and kind",
+            ),
+            (json!({"apiVersion": "v1", "kind": "Pod"}), "the Pod has no metadata.name"),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": ""}}),
+                "the Pod has no metadata.name",
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"on": true}}}),
+                "metadata.labels holds something else than a text at `on`: put it in quotes",
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {"n": 1}}}),
+                "metadata.annotations holds something else than a text at `n`: put it in quotes",
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": []}}),
+                "metadata.labels is not a mapping",
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": 1}}),
+                "metadata.namespace is not a text",
+            ),
+        ] {
+            assert_eq!(read(&json, Semantics::Cluster).unwrap_err(), reason, "{json}");
+        }
+        let generated =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "a-", "labels": null}});
+        assert_eq!(read(&generated, Semantics::Cluster).unwrap().reference().name, "a-");
+    }
+
+    #[test]
+    fn finished_pods_and_empty_replica_sets_are_uncounted() {
+        for (json, expected) in [
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "status": {"phase": "Succeeded"}}),
+                true,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "status": {"phase": "Failed"}}),
+                true,
+            ),
+            (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "status": {"phase": "Running"}}),
+                false,
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a"}, "spec": {"replicas": 0}}),
+                true,
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "a"}, "spec": {"replicas": 1}}),
+                false,
+            ),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 0}}),
+                false,
+            ),
+        ] {
+            assert_eq!(read(&json, Semantics::Cluster).unwrap().uncounted, expected, "{json}");
+        }
+    }
+}

@@ -194,3 +194,71 @@ fn namespace_object(value: &Value, metadata: &Value, labels: &Labels) -> Value {
         (string("status"), part("status")),
     ]))
 }
+
+#[cfg(test)]
+mod tests {
+    use regorus::Value;
+    use serde_json::{Value as Json, json};
+
+    use super::Surroundings;
+    use crate::{
+        audit::{Object, Placement},
+        scope::{KindScope, Semantics},
+    };
+
+    fn owned(api_version: &str, kind: &str, name: &str, owner: Option<(&str, &str, &str)>) -> Json {
+        let owners: Vec<Json> = owner
+            .map(|(api, kind, name)| json!({"apiVersion": api, "kind": kind, "name": name, "controller": true}))
+            .into_iter()
+            .collect();
+        json!({"apiVersion": api_version, "kind": kind,
+            "metadata": {"name": name, "namespace": "shop", "ownerReferences": owners}})
+    }
+
+    fn subject(known: &[Json], of: &Json) -> String {
+        let mut surroundings = Surroundings::new(Semantics::Cluster);
+        known.iter().for_each(|json| surroundings.note(&Value::from(json.clone()), "default"));
+        let placement = Placement {
+            semantics: Semantics::Cluster,
+            default_namespace: "default",
+            surroundings: &surroundings,
+        };
+        let object = Object::new(Value::from(of.clone()), String::new(), &placement).unwrap();
+        surroundings.subject(&object).to_string()
+    }
+
+    #[test]
+    fn the_subject_is_the_topmost_controller_that_is_known() {
+        let set = owned("apps/v1", "ReplicaSet", "cart-7d9", Some(("apps/v1", "Deployment", "cart")));
+        let deployment = owned("apps/v1", "Deployment", "cart", None);
+        let pod = owned("v1", "Pod", "cart-7d9-x", Some(("apps/v1", "ReplicaSet", "cart-7d9")));
+        assert_eq!(subject(&[set.clone(), deployment.clone(), pod.clone()], &pod), "Deployment shop/cart");
+        assert_eq!(subject(&[], &pod), "ReplicaSet shop/cart-7d9");
+        assert_eq!(subject(&[set.clone()], &set), "Deployment shop/cart");
+        assert_eq!(subject(&[], &deployment), "Deployment shop/cart");
+        let managed = owned("apps/v1", "Deployment", "cart", Some(("x.io/v1", "Shop", "main")));
+        assert_eq!(subject(&[set, managed, pod.clone()], &pod), "Shop shop/main");
+    }
+
+    #[test]
+    fn a_node_is_a_subject_without_namespace_and_a_loop_ends() {
+        let mirror = owned("v1", "Pod", "etcd", Some(("v1", "Node", "n1")));
+        assert_eq!(subject(&[], &mirror), "Node n1");
+        let a = owned("x.io/v1", "A", "a", Some(("x.io/v1", "B", "b")));
+        let b = owned("x.io/v1", "B", "b", Some(("x.io/v1", "A", "a")));
+        assert!(["A shop/a", "B shop/b"].contains(&subject(&[a.clone(), b], &a).as_str()));
+    }
+
+    #[test]
+    fn namespaces_and_unknown_kinds_are_remembered() {
+        let mut surroundings = Surroundings::new(Semantics::Cluster);
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "b"}}});
+        surroundings.note(&Value::from(namespace), "default");
+        surroundings.note(&Value::from(owned("x.io/v1", "Shop", "main", None)), "default");
+        assert_eq!(surroundings.namespace_labels("shop").unwrap()["a"], "b");
+        assert_eq!(surroundings.namespace_labels("other"), None);
+        assert_eq!(surroundings.scope_of("x.io", "Shop"), KindScope::Namespaced);
+        assert_eq!(surroundings.scope_of("x.io", "Market"), KindScope::Cluster);
+        assert_eq!(surroundings.scope_of("", "Pod"), KindScope::Namespaced);
+    }
+}

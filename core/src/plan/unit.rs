@@ -10,7 +10,7 @@ use crate::{
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{
         Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase,
-        Record, Standing, Write, constraint::plan_constraint, render,
+        Record, Standing, State, Write, constraint::plan_constraint, render,
     },
     rollout::{Evidence, PersonIntent, Strategy},
 };
@@ -92,7 +92,36 @@ pub fn plan_unit(
     for constraint in unit.constraints.values() {
         plan_constraint(&mut plan, constraint, unit.refused.as_deref(), &fate, observed, renames, context);
     }
+    if let Some(why) = &unit.refused {
+        keep_unreadable(&mut plan, unit, why, observed, context);
+    }
     plan
+}
+
+/// Constraints of a refused unit that could not even be read stay as enforced too.
+fn keep_unreadable(plan: &mut UnitPlan, unit: &DesiredUnit, why: &str, observed: &Observed, context: &Context<'_>) {
+    let keys: BTreeSet<&ObjectKey> = observed.live.keys().chain(observed.mirror.keys()).collect();
+    for key in keys {
+        let ObjectKey::Constraint(id) = key else { continue };
+        if id.kind != unit.kind || unit.constraints.contains_key(&id.name) {
+            continue;
+        }
+        let Standing::Known(known) = observed.standing(key, context.instance) else { continue };
+        restore(plan, key, observed, context);
+        plan.statuses.push(ConstraintStatus {
+            constraint: id.clone(),
+            stage: known.record.stage,
+            target: None,
+            since: Some(known.record.since),
+            hash: Some(known.record.hash),
+            candidate: None,
+            state: State::Refused,
+            waiting: None,
+            next: format!("refused in git, stays as enforced: {why}"),
+            would_block: Vec::new(),
+            not_auditable: None,
+        });
+    }
 }
 
 fn plan_template(

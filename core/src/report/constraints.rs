@@ -56,9 +56,13 @@ pub(super) fn rows(
         .map(|state| {
             let tally = tallies.get(&state.id).cloned().unwrap_or_default();
             let open = open.remove(&state.id).unwrap_or_default();
-            let would_block = (state.stage != Some(Stage::Deny)).then(|| size(open.counted.len()));
+            let verdict = verdict(&state, &tally, open.failing.len(), started);
+            // No finding says nothing about what the audit cannot see.
+            let unknown = state.not_auditable.is_some() || verdict == Verdict::NotAudited;
+            let would_block =
+                (state.stage != Some(Stage::Deny) && !unknown).then(|| size(open.counted.len()));
             ConstraintRow {
-                verdict: verdict(&state, &tally, open.failing.len(), started),
+                verdict,
                 evaluated: tally.evaluated,
                 violated: tally.violated,
                 exempt: tally.exempt,

@@ -34,6 +34,7 @@ pub(super) fn day(at: Timestamp) -> String {
 pub(super) fn age(from: Timestamp, to: Timestamp) -> String {
     let minutes = u64::try_from((to.as_second() - from.as_second()) / 60).unwrap_or(0);
     match minutes {
+        0 => "under a minute".to_owned(),
         0..60 => many(minutes, "minute", "minutes"),
         60..2_880 => many(minutes / 60, "hour", "hours"),
         _ => many(minutes / 1_440, "day", "days"),
@@ -103,7 +104,7 @@ mod tests {
         assert_eq!(age(from, at(90)), "1 minute");
         assert_eq!(age(from, at(7_200)), "2 hours");
         assert_eq!(age(from, at(86_400 * 12)), "12 days");
-        assert_eq!(age(at(60), from), "0 minutes");
+        assert_eq!(age(at(60), from), "under a minute");
         assert_eq!(took(from, Timestamp::from_millisecond(2_850).unwrap()), "2.8 s");
     }
 

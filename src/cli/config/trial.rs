@@ -44,8 +44,12 @@ impl Trial {
     }
 
     fn failed(about: &'static str, error: &(dyn Error + 'static)) -> Self {
-        let causes = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| cause.source());
-        let more = causes.map(|cause| format!("because: {cause}")).collect();
+        let mut more = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            more.push(format!("because: {cause}"));
+            source = cause.source();
+        }
         Self { more, ..Self::bad(about, error.to_string()) }
     }
 
