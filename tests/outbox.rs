@@ -17,7 +17,10 @@ use portcullis::{
 use standardwebhooks::Webhook;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::receiver::{Answer, Received, Receiver, answer};
+use crate::support::{
+    git_server::{Behaviour, GitServer},
+    receiver::{Answer, Received, Receiver, answer},
+};
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -153,9 +156,7 @@ async fn attempts_follow_the_schedule_and_end_as_a_dead_letter_that_can_be_repla
         waits.push(bench.wait(id).await);
         bench.to_next_attempt(id).await;
     }
-    for (wait, planned) in
-        waits.iter().zip([5, 300, 1800, 7200, 18_000, 36_000, 36_000, 36_000, 36_000])
-    {
+    for (wait, planned) in waits.iter().zip([5, 300, 1800, 7200, 18_000, 36_000, 36_000, 36_000, 36_000]) {
         assert!((planned..=planned + planned / 5 + 1).contains(wait), "{waits:?}");
     }
     assert_eq!(deliverer.deliver_due().await.unwrap().dead, 1);
@@ -280,8 +281,7 @@ async fn while_keys_are_rotated_every_key_signs() {
     let key = bench.write("key", KEY);
     let sink = WebhookSink::new(given(&receiver.url("/hook"))).signed(Secret::File(key));
     let deliverer = bench.deliverer(vec![named("hook", Sink::Webhook(sink))]);
-    let (old, new) =
-        (Webhook::new(KEY).unwrap(), Webhook::from_bytes(b"a plain new key".to_vec()).unwrap());
+    let (old, new) = (Webhook::new(KEY).unwrap(), Webhook::from_bytes(b"a plain new key".to_vec()).unwrap());
 
     let steps = [(KEY.to_owned(), [true, false]), (format!("{KEY}\na plain new key\n"), [true, true])];
     for (number, (keys, expected)) in
@@ -303,8 +303,7 @@ async fn nothing_is_sent_unsigned_where_a_key_is_missing() {
         let key = bench.write("key", keys);
         let sink = WebhookSink::new(given(&receiver.url("/hook"))).signed(Secret::File(key));
         let id = bench.enqueue("hook", "{}").await;
-        let summary =
-            bench.deliverer(vec![named("hook", Sink::Webhook(sink))]).deliver_due().await.unwrap();
+        let summary = bench.deliverer(vec![named("hook", Sink::Webhook(sink))]).deliver_due().await.unwrap();
         assert_eq!(summary.retried, 1);
         let error = bench.store.delivery(id).await.unwrap().unwrap().row.last_error;
         assert!(error.contains("nothing is sent unsigned"), "{error}");
@@ -312,6 +311,28 @@ async fn nothing_is_sent_unsigned_where_a_key_is_missing() {
         bench.store.drop_delivery(id, bench.clock.now()).await.unwrap();
     }
     assert_eq!(receiver.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_is_verified_and_ca_file_adds_an_authority() {
+    let bench = Bench::new().await;
+    let taken = b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let behaviour =
+        Behaviour { tls: true, answer: Some(Box::new(|_| Some(taken.to_vec()))), ..Behaviour::default() };
+    let server = GitServer::start(bench.folder.path(), behaviour);
+    let mut sink = WebhookSink::new(given(&server.url("hook")));
+    let id = bench.enqueue("hook", "{}").await;
+    let deliverer = bench.deliverer(vec![named("hook", Sink::Webhook(sink.clone()))]);
+    assert_eq!(deliverer.deliver_due().await.unwrap().retried, 1);
+    let error = bench.store.delivery(id).await.unwrap().unwrap().row.last_error;
+    assert!(error.contains("certificate"), "{error}");
+    assert_eq!(server.asked(), [], "nothing is sent to a stranger");
+
+    bench.to_next_attempt(id).await;
+    sink.ca_file = Some(bench.write("ca.pem", server.authority()));
+    let deliverer = bench.deliverer(vec![named("hook", Sink::Webhook(sink))]);
+    assert_eq!(deliverer.deliver_due().await.unwrap().delivered, 1);
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -425,10 +446,8 @@ async fn two_workers_never_claim_the_same_delivery() {
         }
         ids
     };
-    let (one, two) = tokio::join!(
-        tokio::spawn(take(bench.store.clone(), "one")),
-        tokio::spawn(take(other, "two"))
-    );
+    let (one, two) =
+        tokio::join!(tokio::spawn(take(bench.store.clone(), "one")), tokio::spawn(take(other, "two")));
     let mut all: Vec<_> = one.unwrap().into_iter().chain(two.unwrap()).collect();
     all.sort_unstable();
     assert_eq!(all, (1..=20).collect::<Vec<_>>());
@@ -466,11 +485,12 @@ async fn no_secret_reaches_the_database() {
     let bench = Bench::new().await;
     let receiver = Receiver::start().await;
     let secrets = ["T0PSECRETPATH", "q-token-777", "hunter2hunter2", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
-    let url = receiver.url("/services/T0PSECRETPATH?key=q-token-777").replace("http://", "http://me:hunter2hunter2@");
+    let url = receiver
+        .url("/services/T0PSECRETPATH?key=q-token-777")
+        .replace("http://", "http://me:hunter2hunter2@");
     let address = bench.write("url", &url);
     let key = bench.write("key", KEY);
-    let sink =
-        WebhookSink::new(SinkUrl::Secret(Secret::File(address.clone()))).signed(Secret::File(key));
+    let sink = WebhookSink::new(SinkUrl::Secret(Secret::File(address.clone()))).signed(Secret::File(key));
     let deliverer = bench.deliverer(vec![named("hook", Sink::Webhook(sink))]);
     let id = bench.enqueue("hook", "{}").await;
     let echo = secrets.join(" and ");
@@ -510,8 +530,7 @@ async fn no_secret_reaches_the_database() {
 async fn a_file_sink_writes_each_delivery_once() {
     let bench = Bench::new().await;
     let folder = bench.folder.path().join("reports");
-    let deliverer =
-        bench.deliverer(vec![named("files", Sink::File(FileSink { path: folder.clone() }))]);
+    let deliverer = bench.deliverer(vec![named("files", Sink::File(FileSink { path: folder.clone() }))]);
     let first = bench.enqueue("files", r#"{"n":1}"#).await;
     bench.enqueue("files", r#"{"n":2}"#).await;
     assert_eq!(deliverer.deliver_due().await.unwrap().delivered, 2);
