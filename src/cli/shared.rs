@@ -11,7 +11,7 @@ use super::{CliError, ConfigArg};
 use crate::{
     chance::Chance,
     clock::SystemClock,
-    edge::store::StoreError,
+    edge::store::{Store, StoreError},
     pipeline::ports::{Ports, StartError},
 };
 
@@ -102,4 +102,16 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
 pub fn caller() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Opens the store alone.
+pub async fn store(config: &ConfigArg, reading: bool) -> Result<Store, CliError> {
+    let config = config.load()?.config;
+    let (url, cluster, instance) = (&config.storage.url, &config.cluster.name, &config.instance);
+    let opened = if reading {
+        Store::open_reading(url, cluster, instance).await
+    } else {
+        Store::open(url, cluster, instance).await
+    };
+    opened.map_err(|error| start(&StartError::Store(error)))
 }
