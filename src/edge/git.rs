@@ -201,7 +201,7 @@ impl GitSource {
         let mut remote = Remote::open(&self.address, &self.settings, watch)?;
         let seen = remote.advertise()?;
         let tip = seen.tip(watch.url(), &self.settings.branch)?;
-        self.heal()?;
+        self.heal(watch)?;
         let repo = self.cache.repository()?;
         let before = self.cache.fetched(&repo);
         if !cache::is_readable(&repo, tip) {
@@ -239,13 +239,15 @@ impl GitSource {
     }
 
     /// Makes a damaged cache anew, now that the remote answers.
-    fn heal(&self) -> Result<(), GitError> {
-        if !self.damaged.load(Ordering::Acquire) && self.cache.repository().is_ok() {
-            return Ok(());
+    fn heal(&self, watch: &Watch) -> Result<(), GitError> {
+        match self.cache.repository() {
+            Ok(_) if !self.damaged.load(Ordering::Acquire) => return Ok(()),
+            Ok(_) | Err(GitError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         let _alone = self.files.write().unwrap_or_else(PoisonError::into_inner);
         tracing::warn!(cache = %self.settings.cache.display(), "the git cache is damaged and is made anew");
-        self.cache.make()?;
+        self.cache.remake(watch)?;
         self.damaged.store(false, Ordering::Release);
         Ok(())
     }
