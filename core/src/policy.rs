@@ -1,6 +1,7 @@
 //! Policies: what a ConstraintTemplate and a constraint say, compiled and evaluated.
 
 mod auditability;
+mod builtins;
 mod compile;
 mod constraint;
 mod edits;

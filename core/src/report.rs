@@ -12,6 +12,7 @@ mod gaps;
 mod group;
 mod html;
 mod json;
+mod markdown;
 mod model;
 mod notices;
 #[cfg(test)]
@@ -21,6 +22,8 @@ mod samples_extreme;
 mod score;
 mod sentences;
 mod severity;
+mod text;
+mod view;
 mod words;
 
 pub use facts::{
@@ -30,9 +33,11 @@ pub use facts::{
 pub use filter::ReportFilter;
 pub use html::render_html;
 pub use json::{render_json, schema};
+pub use markdown::render_markdown;
 pub use model::{
     Cluster, ConstraintRow, Gap, NamespaceRow, NotAuditable, NotEvaluated, Notice, NoticeLevel, Provenance,
     Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Standing, Summary, Verdict,
 };
 pub use score::Score;
 pub use severity::Severity;
+pub use text::render_summary_text;

@@ -52,13 +52,6 @@ pub enum Acknowledgement {
     Failed(String),
 }
 
-/// Where an audit finds the live resources.
-#[derive(Clone, Debug)]
-pub enum ObjectSource {
-    /// Files and folders of manifests.
-    Paths(Vec<PathBuf>),
-}
-
 /// Held by the one that writes; given back when dropped or when its process dies.
 pub trait Leadership: Send + Sync + std::fmt::Debug {}
 
@@ -102,8 +95,8 @@ pub trait Cluster: Send + Sync + std::fmt::Debug {
         changes: &BTreeMap<String, Option<String>>,
     ) -> Result<bool, ClusterError>;
 
-    /// Where the live resources are.
-    fn objects(&self) -> ObjectSource;
+    /// The files and folders of the live resources.
+    fn object_paths(&self) -> Vec<PathBuf>;
 
     /// Who enforces, in a word: `simulated` on a folder.
     fn enforced_by(&self) -> &'static str;

@@ -1,20 +1,27 @@
 //! Everything a pass or a run needs, opened once.
 
 use std::{
-    path::PathBuf,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
-use portcullis_core::{bundle::LoadOptions, document::Duration, identity::Revision, plan::PruneBudget};
+use portcullis_core::{
+    bundle::LoadOptions,
+    document::{Duration, Limits},
+    identity::Revision,
+    plan::PruneBudget,
+    policy::{CompiledTemplate, TemplateSpec},
+    scope::Exemptions,
+};
 
 use crate::{
     chance::Chance,
     clock::Clock,
-    config::{Auth, Config, Drift},
+    config::{Config, Drift},
     edge::{
         cluster::{Cluster, ClusterError, directory::DirectoryCluster},
-        git::{GitAuth, GitError, GitSettings, GitSource, TreeLimits},
+        git::{GitError, GitSettings, GitSource},
         store::{Store, StoreError},
     },
     pipeline::{notify::Notifier, prepare::Prepared},
@@ -55,11 +62,22 @@ pub struct Ports {
     /// Who is told of what.
     pub notifier: Arc<Notifier>,
     cached: Arc<Mutex<Option<Arc<Prepared>>>>,
+    templates: Arc<Mutex<BTreeMap<String, CompiledOrWhy>>>,
 }
+
+/// A template ready to judge by, or why it is not.
+pub type CompiledOrWhy = Result<(Arc<CompiledTemplate>, TemplateSpec), String>;
+
+/// Compiled templates kept between runs; more than any cluster has in force at once.
+const KEPT_TEMPLATES: usize = 4_096;
 
 impl Ports {
     /// Opens everything to write.
-    pub async fn open(config: Config, clock: Arc<dyn Clock>, chance: Arc<Chance>) -> Result<Self, StartError> {
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        chance: Arc<Chance>,
+    ) -> Result<Self, StartError> {
         let cluster = DirectoryCluster::open(&config.cluster.directory).map_err(StartError::Cluster)?;
         let store = Store::open(&config.storage.url, &config.cluster.name, &config.instance)
             .await
@@ -99,6 +117,7 @@ impl Ports {
             chance,
             notifier,
             cached: Arc::default(),
+            templates: Arc::default(),
         })
     }
 
@@ -123,6 +142,30 @@ impl Ports {
         self.config.apply.drift == Drift::Correct
     }
 
+    /// The compiled form of a live template, by its version; compiled once.
+    pub fn compiled(&self, version: &str, make: impl FnOnce() -> CompiledOrWhy) -> CompiledOrWhy {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = templates.get(version) {
+            return known.clone();
+        }
+        if templates.len() >= KEPT_TEMPLATES {
+            templates.clear();
+        }
+        let made = make();
+        templates.insert(version.to_owned(), made.clone());
+        made
+    }
+
+    /// The exemptions in force at `now`, from the revision in force. Where that cannot be read nobody is excused:
+    /// a gate is then stricter, never looser.
+    pub async fn exemptions(&self, now: Timestamp) -> Exemptions {
+        let Ok(Some(accepted)) = self.store.accepted().await else { return Exemptions::default() };
+        let Ok(prepared) = self.prepared(&accepted.revision).await else { return Exemptions::default() };
+        let good = self.store.accepted_bundle().await.ok().flatten();
+        let good = good.and_then(|good| serde_json::from_value(good).ok()).unwrap_or_default();
+        prepared.exemptions(&good, now)
+    }
+
     /// A revision of the cache, loaded; the newest one stays in memory.
     pub async fn prepared(&self, revision: &Revision) -> Result<Arc<Prepared>, GitError> {
         {
@@ -131,10 +174,15 @@ impl Ports {
                 return Ok(Arc::clone(prepared));
             }
         }
-        let (source, config, revision) = (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
+        let (source, config, revision) =
+            (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
         let loaded = tokio::task::spawn_blocking(move || {
             let options = LoadOptions {
-                external_templates: config.source.external_templates.iter().cloned().collect(),
+                external_templates: config.source.external_templates.clone(),
+                limits: Limits {
+                    bytes: usize::try_from(config.source.limits.file_size).unwrap_or(usize::MAX),
+                    ..LoadOptions::default().limits
+                },
                 ..LoadOptions::default()
             };
             Prepared::load(&source, &revision, &config.source.paths, &options)
@@ -151,26 +199,5 @@ impl Ports {
 
 /// The part of the configuration that git needs.
 pub fn git_settings(config: &Config) -> GitSettings {
-    let source = &config.source;
-    GitSettings {
-        url: source.url.clone(),
-        branch: source.branch.clone(),
-        cache: cache_folder(config),
-        limits: TreeLimits {
-            files: source.limits.files.into(),
-            file_size: source.limits.file_size.bytes(),
-            total_size: source.limits.total_size.bytes(),
-        },
-        auth: source.auth.clone().map(|auth| match auth {
-            Auth::Token { file } => GitAuth::Token { file },
-            Auth::Basic { username, password_file } => GitAuth::Basic { username, password_file },
-        }),
-        ca_file: source.ca_file.clone(),
-        proxy: source.proxy.clone(),
-        timeout: FETCH_TIMEOUT,
-    }
-}
-
-fn cache_folder(config: &Config) -> PathBuf {
-    config.state.join("git")
+    GitSettings::new(&config.source, config.state.join("git"), FETCH_TIMEOUT)
 }

@@ -120,8 +120,13 @@ pub fn hash_constraint(template: &Value, constraint: &Value) -> Result<PolicyHas
         TemplateSpec::from_json(template).map_err(|error| format!("its template is unreadable: {error}"))?;
     let constraint = ConstraintSpec::from_json(&without_exemptions(constraint))
         .map_err(|error| format!("it is unreadable: {error}"))?;
+    Ok(hash_of(&spec, &constraint))
+}
+
+/// The semantic hash of a constraint, exemptions taken off, under its template.
+pub fn hash_of(template: &TemplateSpec, constraint: &ConstraintSpec) -> PolicyHash {
     let (matching, _) = Match::parse(&constraint.match_spec);
-    Ok(semantic_hash(&spec, &constraint, &matching.normal_form()))
+    semantic_hash(template, constraint, &matching.normal_form())
 }
 
 /// The manifest of a template, without state.

@@ -59,6 +59,7 @@ impl CompiledTemplate {
             check_interval: NonZeroU32::MIN.saturating_add(63),
         });
         let now = Arc::new(AtomicI64::new(0));
+        super::builtins::install_clock(&mut engine, now.clone());
         Evaluator::new(engine, now)
     }
 }
@@ -89,6 +90,7 @@ pub fn compile(spec: &TemplateSpec) -> Result<CompiledTemplate, Vec<RegoProblem>
                 }]);
             }
         }
+        super::builtins::install(&mut new);
         engine = Some(Arc::new(new));
     }
     Ok(CompiledTemplate { spec: Arc::new(spec.clone()), auditability, engine })

@@ -13,6 +13,8 @@ use crate::{
 /// All findings of one policy.
 pub(super) struct PolicyGroup<'a> {
     pub id: &'a ConstraintId,
+    /// The policy's place in the report.
+    pub place: Option<usize>,
     /// The policy's row; `None` where the constraint is gone since the audit.
     pub row: Option<&'a ConstraintRow>,
     /// In the order of the report.
@@ -91,6 +93,7 @@ pub(super) fn by_policy<'a>(report: &'a Report, findings: &'a [ReportFinding]) -
         .into_iter()
         .map(|((_, id), subjects)| PolicyGroup {
             id,
+            place: places.get(id).map(|(place, _)| *place),
             row: places.get(id).map(|(_, row)| *row),
             subjects: subjects
                 .into_iter()

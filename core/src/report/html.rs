@@ -1,10 +1,7 @@
 //! The report as one self-contained HTML file: no script, no external resource, light and dark, printable.
 
 mod chart;
-mod findings;
 mod page;
-mod policies;
-mod sections;
 
 use askama::Template;
 

@@ -172,20 +172,6 @@ pub enum Standing {
     InOrder,
 }
 
-impl Standing {
-    /// The standing in a short sentence.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::NoEvidence => "No audit has run yet",
-            Self::NoPolicies => "No policies are in place",
-            Self::Incomplete => "The audit is incomplete",
-            Self::Violated => "Enforced policies are violated",
-            Self::Open => "Enforced policies are kept, others are not yet",
-            Self::InOrder => "No violation is open",
-        }
-    }
-}
-
 /// The figures at a glance. Violations are counted by fingerprint, policies by constraint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -243,6 +229,24 @@ pub struct Summary {
     pub not_auditable: u64,
 }
 
+impl Summary {
+    /// How the cluster stands, in a short sentence.
+    pub fn headline(&self) -> &'static str {
+        let enforced = self.deny > 0;
+        match self.standing {
+            Standing::NoEvidence => "Nothing is known yet",
+            Standing::NoPolicies => "No policies are in place",
+            Standing::Incomplete => "Not everything was checked",
+            Standing::Violated => "Enforced policies are violated",
+            Standing::Open if enforced => "Enforced policies are kept, others are not yet",
+            Standing::Open => "Violations are open, no policy is enforced yet",
+            Standing::InOrder if !enforced => "No violation is open, no policy is enforced yet",
+            Standing::InOrder if self.coverage == Some(100.0) => "No violation is open",
+            Standing::InOrder => "No violation is open in what was checked",
+        }
+    }
+}
+
 /// What the audit says about a constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -288,7 +292,8 @@ pub struct ConstraintRow {
     pub new: u64,
     /// The oldest open violation was first seen then.
     pub oldest: Option<Timestamp>,
-    /// Subjects that would be refused if it went to deny now; `null` where it is at deny already.
+    /// Subjects that would be refused if it went to deny now; `null` where it is at deny already, or
+    /// where no audit can tell.
     pub would_block: Option<u64>,
 }
 
@@ -409,6 +414,11 @@ pub struct NotEvaluated {
 }
 
 impl NotEvaluated {
+    /// Whether a run is incomplete for more than the policies that no audit can judge.
+    pub fn leaves_open(&self, run: &RunFacts) -> bool {
+        !run.complete && (!self.unknown.is_empty() || self.not_auditable.is_empty() || run.finished.is_none())
+    }
+
     /// Whether everything was evaluated, and is enforced where it was.
     pub fn is_empty(&self) -> bool {
         self.not_auditable.is_empty()
@@ -438,6 +448,8 @@ pub struct Gap {
     pub count: u64,
     /// The kinds of objects; `*` where every kind may be concerned.
     pub kinds: Vec<String>,
-    /// The constraints it touches.
+    /// Whether it touches every constraint.
+    pub everywhere: bool,
+    /// The constraints it touches, where it does not touch all.
     pub constraints: Vec<ConstraintId>,
 }

@@ -101,11 +101,9 @@ fn violations(report: &Report) -> String {
         text.push_str(&format!(" Since the last report {}.", list(&news)));
     }
     let oldest = report.constraints.iter().filter_map(|row| row.oldest).min();
-    if let Some(oldest) = oldest {
-        text.push_str(&format!(
-            " The oldest has been open for {}.",
-            age(oldest, report.provenance.generated)
-        ));
+    let now = report.provenance.generated;
+    if let Some(oldest) = oldest.filter(|oldest| now.as_second() - oldest.as_second() >= 60) {
+        text.push_str(&format!(" The oldest has been open for {}.", age(oldest, now)));
     }
     text
 }

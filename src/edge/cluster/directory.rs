@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use portcullis_core::plan::{LiveObject, ObjectKey};
 use serde_json::Value;
 
-use super::{Acknowledgement, Cluster, ClusterError, Leadership, ObjectSource};
+use super::{Acknowledgement, Cluster, ClusterError, Leadership};
 
 /// A cluster in a folder.
 #[derive(Clone, Debug)]
@@ -183,8 +183,8 @@ impl Cluster for DirectoryCluster {
         .await
     }
 
-    fn objects(&self) -> ObjectSource {
-        ObjectSource::Paths(vec![self.root.join("objects")])
+    fn object_paths(&self) -> Vec<PathBuf> {
+        vec![self.root.join("objects")]
     }
 
     fn enforced_by(&self) -> &'static str {

@@ -4,17 +4,23 @@ use askama::Template;
 
 use super::{
     super::{
-        NoticeLevel, Report, Severity, Standing, Summary,
-        words::{count, delta, many, sentence, tenths, time, took},
+        NoticeLevel, Report, Severity, StandardStatus, Standing, Summary, Verdict,
+        constraints::size,
+        view::{
+            findings::{self, PolicyFindings},
+            glance::{self, Fact, Tile},
+            policies::PolicyView,
+            sections::{self, ChangeView, ExemptionView, GapView, NamespaceView, RolloutView, StandardView},
+        },
+        words::{count, many, sentence, time},
     },
     chart::Trend,
-    findings::{self, PolicyFindings},
-    policies::PolicyView,
-    sections::{self, ChangeView, ExemptionView, GapView, NamespaceView, RolloutView, StandardView},
 };
 
-/// Rows of the policy table that are shown before quiet ones fold.
-const ROOM: usize = 20;
+/// Rows of the policy table and changes that are shown before the rest folds, and how few are not worth a fold.
+const ROOM_POLICIES: usize = 20;
+const ROOM_CHANGES: usize = 8;
+const SLACK: usize = 4;
 
 /// What `report.html` is filled with.
 #[derive(Template)]
@@ -29,25 +35,21 @@ pub(super) struct Page<'a> {
     pub tiles: Vec<Tile>,
     pub trend: Option<Trend>,
     pub changes: Vec<ChangeView<'a>>,
+    pub more_changes: Vec<ChangeView<'a>>,
     pub policies: Vec<PolicyView<'a>>,
-    pub quiet: Vec<PolicyView<'a>>,
+    pub more_policies: Vec<PolicyView<'a>>,
+    pub more_policies_are: String,
+    pub bar: Vec<Segment>,
     pub severities: [Severity; 4],
     pub namespaces: Vec<NamespaceView<'a>>,
     pub standards: Vec<StandardView<'a>>,
     pub rollouts: Vec<RolloutView<'a>>,
     pub exemptions: Vec<ExemptionView<'a>>,
-    pub unknown: Vec<GapView<'a>>,
-    pub not_enforced: Vec<GapView<'a>>,
+    pub unknown: Vec<GapView>,
+    pub not_enforced: Vec<GapView>,
     pub findings: Vec<PolicyFindings<'a>>,
     pub fixed: Vec<PolicyFindings<'a>>,
     pub excerpt: Totals,
-}
-
-/// One line of the provenance.
-pub(super) struct Fact {
-    pub term: &'static str,
-    pub value: String,
-    pub note: String,
 }
 
 /// A notice as it is drawn.
@@ -58,13 +60,11 @@ pub(super) struct NoticeView<'a> {
     pub text: &'a str,
 }
 
-/// One figure at a glance.
-pub(super) struct Tile {
-    pub label: &'static str,
-    pub value: String,
-    pub unit: &'static str,
-    pub note: String,
-    pub tone: &'static str,
+/// The policies of one stage.
+pub(super) struct Segment {
+    pub stage: &'static str,
+    pub word: &'static str,
+    pub number: u64,
 }
 
 /// What the headings of the folds say.
@@ -89,24 +89,30 @@ impl<'a> Page<'a> {
             Standing::Incomplete | Standing::NoEvidence => ("bad", "?"),
             Standing::NoPolicies => ("none", "–"),
         };
-        let mut policies: Vec<PolicyView<'_>> =
-            report.constraints.iter().map(|row| PolicyView::new(row, report)).collect();
-        let mut quiet = Vec::new();
-        if policies.len() > ROOM {
-            quiet = policies.extract_if(.., |policy| policy.row.is_quiet()).collect();
-        }
+        let mut policies: Vec<PolicyView<'_>> = report
+            .constraints
+            .iter()
+            .enumerate()
+            .map(|(place, row)| PolicyView::new(place, row, report))
+            .collect();
+        let more_policies = fold(&mut policies, ROOM_POLICIES);
+        let mut changes: Vec<ChangeView<'_>> = report.changes.iter().map(ChangeView::new).collect();
+        let more_changes = fold(&mut changes, ROOM_CHANGES);
         Self {
             report,
             generated: time(report.provenance.generated),
             tone,
             mark,
-            facts: facts(report),
+            facts: glance::facts(report),
             notices: notices(report),
-            tiles: tiles(summary),
+            tiles: glance::tiles(summary),
             trend: Trend::new(&report.trend),
-            changes: report.changes.iter().map(ChangeView::new).collect(),
+            changes,
+            more_changes,
             policies,
-            quiet,
+            more_policies_are: more_policies_are(&more_policies),
+            more_policies,
+            bar: bar(summary),
             severities: Severity::ALL,
             namespaces: sections::namespaces(report),
             standards: report.standards.iter().map(StandardView::new).collect(),
@@ -121,52 +127,34 @@ impl<'a> Page<'a> {
     }
 }
 
-fn facts(report: &Report) -> Vec<Fact> {
-    let provenance = &report.provenance;
-    let fact = |term, value: String, note: String| Fact { term, value, note };
-    let labels: Vec<String> =
-        provenance.cluster.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let mut facts = vec![fact("Cluster", provenance.cluster.name.clone(), labels.join(" · "))];
-    match &provenance.source {
-        Some(source) => {
-            facts.push(fact("Policies from", source.url.clone(), format!("branch {}", source.branch)));
-            facts.push(fact(
-                "Commit",
-                format!("{} {}", source.revision.short(), source.subject),
-                format!("{}, {}", source.author, time(source.committed)),
-            ));
-            facts.push(match &source.signer {
-                Some(signer) => fact("Signed by", signer.clone(), String::new()),
-                None => fact("Signed by", "nobody".to_owned(), "signature not verified".to_owned()),
-            });
-        }
-        None => facts.push(fact("Policies from", "no revision yet".to_owned(), String::new())),
+/// Takes what does not fit off the list; a few too many stay.
+fn fold<T>(list: &mut Vec<T>, room: usize) -> Vec<T> {
+    if list.len() <= room + SLACK { Vec::new() } else { list.split_off(room) }
+}
+
+/// What folds below the table of policies, in words.
+fn more_policies_are(policies: &[PolicyView<'_>]) -> String {
+    let number = size(policies.len());
+    if policies.iter().all(|policy| policy.row.is_quiet()) {
+        let are = if number == 1 { "is at its" } else { "are at their" };
+        return format!("{} {are} target with nothing open", many(number, "more policy", "more policies"));
     }
-    match &provenance.run {
-        Some(run) => facts.push(fact(
-            "Audit",
-            format!(
-                "#{}, {}, {}",
-                run.id,
-                if run.complete { "complete" } else { "INCOMPLETE" },
-                many(run.objects, "object", "objects")
-            ),
-            match run.finished {
-                Some(finished) => format!("{}, took {}", time(run.started), took(run.started, finished)),
-                None => format!("{}, not finished", time(run.started)),
-            },
-        )),
-        None => facts.push(fact("Audit", "none yet".to_owned(), String::new())),
-    }
-    facts.push(fact(
-        "Judged by",
-        format!("{} {}", provenance.engine.name, provenance.engine.version),
-        format!(
-            "enforced by {}",
-            if provenance.enforced == "simulated" { "nobody (simulated)" } else { &provenance.enforced }
-        ),
-    ));
-    facts
+    let violated = policies.iter().filter(|policy| policy.row.verdict == Verdict::Violated).count();
+    format!("{}, {} of them violated", many(number, "more policy", "more policies"), count(size(violated)))
+}
+
+/// The policies by stage, as a bar.
+fn bar(summary: &Summary) -> Vec<Segment> {
+    [
+        ("deny", "enforced", summary.deny),
+        ("warn", "only warning", summary.warn),
+        ("dryrun", "observed", summary.dryrun),
+        ("pending", "not in place", summary.pending),
+    ]
+    .into_iter()
+    .filter(|(_, _, number)| *number > 0)
+    .map(|(stage, word, number)| Segment { stage, word, number })
+    .collect()
 }
 
 fn notices(report: &Report) -> Vec<NoticeView<'_>> {
@@ -184,105 +172,27 @@ fn notices(report: &Report) -> Vec<NoticeView<'_>> {
         .collect()
 }
 
-fn tiles(summary: &Summary) -> Vec<Tile> {
-    let tile = |label, value: String, unit, note: String, tone| Tile { label, value, unit, note, tone };
-    let whole = |value: f64| (value - 100.0).abs() < f64::EPSILON;
-    let checked = match summary.coverage {
-        Some(coverage) => format!("over {} % coverage", tenths(coverage)),
-        None => "nothing to check".to_owned(),
-    };
-    let score = match (summary.score, summary.score_delta) {
-        (Some(score), Some(change)) => tile(
-            "Score",
-            tenths(score),
-            "of 100",
-            format!("{} since last report; {checked}", delta(change)),
-            if change < 0.0 { "warn" } else { "none" },
-        ),
-        (Some(score), None) => tile("Score", tenths(score), "of 100", checked, "none"),
-        (None, _) => tile("Score", "no score".to_owned(), "", "nothing was judged".to_owned(), "none"),
-    };
-    let coverage = match summary.coverage {
-        Some(coverage) => tile(
-            "Coverage",
-            tenths(coverage),
-            "%",
-            if whole(coverage) { "everything was checked" } else { "of what should be checked was" }
-                .to_owned(),
-            if whole(coverage) { "good" } else { "warn" },
-        ),
-        None => tile("Coverage", "–".to_owned(), "", "nothing to check".to_owned(), "none"),
-    };
-    let mut news = vec![format!("{} new", count(summary.new))];
-    if summary.regressed > 0 {
-        news.push(format!("{} back", count(summary.regressed)));
-    }
-    news.push(format!("{} fixed", count(summary.fixed)));
-    let evidence = !matches!(summary.standing, Standing::NoEvidence | Standing::NoPolicies);
-    let good = if evidence { "good" } else { "none" };
-    vec![
-        score,
-        coverage,
-        tile(
-            "Open violations",
-            count(summary.open),
-            "",
-            news.join(" · "),
-            if summary.open > 0 { "warn" } else { good },
-        ),
-        tile(
-            "Open at deny",
-            count(summary.open_at_deny),
-            "",
-            "against an enforced policy".to_owned(),
-            if summary.open_at_deny > 0 { "bad" } else { good },
-        ),
-        tile(
-            "Exempt",
-            count(summary.exempt),
-            "",
-            match summary.exemptions {
-                0 => "no exemption in force".to_owned(),
-                exemptions => format!("excused by {}", many(exemptions, "exemption", "exemptions")),
-            },
-            "none",
-        ),
-        tile(
-            "Expiring",
-            count(summary.exemptions_expiring),
-            "",
-            match summary.exemptions_expired {
-                0 => "exemptions ending within 30 days".to_owned(),
-                expired => format!("ending within 30 days; {} expired", count(expired)),
-            },
-            if summary.exemptions_expiring + summary.exemptions_expired > 0 { "warn" } else { "none" },
-        ),
-    ]
-}
-
 fn totals(report: &Report) -> Totals {
     let summary = &report.summary;
     let gaps = &report.not_evaluated;
     let mut missing = Vec::new();
     let mut missed = |number: usize, one: &str, more: &str| {
         if number > 0 {
-            missing.push(many(u64::try_from(number).unwrap_or(u64::MAX), one, more));
+            missing.push(many(size(number), one, more));
         }
     };
     missed(gaps.not_auditable.len(), "policy no audit can judge", "policies no audit can judge");
     missed(gaps.not_audited.len(), "policy not judged yet", "policies not judged yet");
     missed(gaps.unknown.len(), "gap in the evidence", "gaps in the evidence");
     missed(gaps.not_enforced.len(), "part out of enforcement", "parts out of enforcement");
-    let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
     let worst = report.namespaces.first().map(|row| {
         let name = if row.namespace.is_empty() { "the cluster itself" } else { &row.namespace };
         format!(
             "{}, the most severe in {name}",
-            many(number(report.namespaces.len()), "namespace", "namespaces")
+            many(size(report.namespaces.len()), "namespace", "namespaces")
         )
     });
-    let enforced =
-        report.standards.iter().filter(|row| row.status == super::super::StandardStatus::Enforced).count();
+    let enforced = report.standards.iter().filter(|row| row.status == StandardStatus::Enforced).count();
     Totals {
         findings: format!(
             "{} open, {} exempt, {}",
@@ -300,8 +210,8 @@ fn totals(report: &Report) -> Totals {
         standards: format!(
             "{} of {} enforced and kept",
             enforced,
-            many(number(report.standards.len()), "control", "controls")
+            many(size(report.standards.len()), "control", "controls")
         ),
-        problems: many(number(report.sync.problems.len()), "problem", "problems"),
+        problems: many(size(report.sync.problems.len()), "problem", "problems"),
     }
 }

@@ -8,7 +8,7 @@ use super::super::{
 };
 
 /// Something that happened.
-pub(super) struct ChangeView<'a> {
+pub(in super::super) struct ChangeView<'a> {
     pub change: &'a Change,
     pub at: String,
     pub word: &'static str,
@@ -54,7 +54,7 @@ pub(in super::super) fn word(kind: ChangeKind) -> &'static str {
 }
 
 /// A namespace's open violations.
-pub(super) struct NamespaceView<'a> {
+pub(in super::super) struct NamespaceView<'a> {
     pub name: &'a str,
     pub cells: Vec<Cell>,
     pub total: String,
@@ -62,13 +62,13 @@ pub(super) struct NamespaceView<'a> {
 }
 
 /// A figure and how dark it is drawn, 0 to 3.
-pub(super) struct Cell {
+pub(in super::super) struct Cell {
     pub text: String,
     pub shade: u8,
 }
 
 /// The namespaces, the worst first.
-pub(super) fn namespaces(report: &Report) -> Vec<NamespaceView<'_>> {
+pub(in super::super) fn namespaces(report: &Report) -> Vec<NamespaceView<'_>> {
     let most = report
         .namespaces
         .iter()
@@ -98,7 +98,7 @@ fn namespace(row: &NamespaceRow, most: u64) -> NamespaceView<'_> {
 }
 
 /// A control of a standard.
-pub(super) struct StandardView<'a> {
+pub(in super::super) struct StandardView<'a> {
     pub row: &'a StandardRow,
     pub tone: &'static str,
     pub mark: &'static str,
@@ -125,7 +125,7 @@ pub(in super::super) fn standard(status: StandardStatus) -> (&'static str, &'sta
 }
 
 /// A Rollout.
-pub(super) struct RolloutView<'a> {
+pub(in super::super) struct RolloutView<'a> {
     pub rollout: &'a RolloutState,
     pub number: String,
 }
@@ -138,7 +138,7 @@ impl<'a> RolloutView<'a> {
 }
 
 /// An Exemption.
-pub(super) struct ExemptionView<'a> {
+pub(in super::super) struct ExemptionView<'a> {
     pub exemption: &'a ExemptionState,
     pub constraints: String,
     pub namespaces: String,
@@ -171,8 +171,7 @@ impl<'a> ExemptionView<'a> {
 }
 
 /// One reason for not looking.
-pub(super) struct GapView<'a> {
-    pub gap: &'a Gap,
+pub(in super::super) struct GapView {
     pub reason: String,
     pub count: String,
     pub kinds: String,
@@ -180,13 +179,13 @@ pub(super) struct GapView<'a> {
 }
 
 /// The reasons in words.
-pub(super) fn gaps<'a>(gaps: &'a [Gap], report: &Report) -> Vec<GapView<'a>> {
+pub(in super::super) fn gaps(gaps: &[Gap], report: &Report) -> Vec<GapView> {
     gaps.iter()
         .map(|gap| {
-            let all = gap.constraints.len() >= report.constraints.len() && gap.constraints.len() > 1;
+            let all = gap.everywhere
+                || (gap.constraints.len() >= report.constraints.len() && gap.constraints.len() > 1);
             let names: Vec<String> = gap.constraints.iter().map(ToString::to_string).collect();
             GapView {
-                gap,
                 reason: sentence(&gap.reason),
                 count: count(gap.count),
                 kinds: if gap.kinds.iter().any(|kind| kind == "*") {
@@ -194,7 +193,7 @@ pub(super) fn gaps<'a>(gaps: &'a [Gap], report: &Report) -> Vec<GapView<'a>> {
                 } else {
                     gap.kinds.join(", ")
                 },
-                policies: if all { format!("all {}", names.len()) } else { list(&names) },
+                policies: if all { "all".to_owned() } else { list(&names) },
             }
         })
         .collect()

@@ -6,14 +6,15 @@ use super::{
         group::{self, FindingLine},
         words::{age, count, day, many},
     },
-    policies::{anchor, stage_word},
+    policies::stage_word,
 };
 use crate::audit::{Class, Subject};
 
 /// The findings of one policy.
-pub(super) struct PolicyFindings<'a> {
+pub(in super::super) struct PolicyFindings<'a> {
     pub name: String,
-    pub anchor: String,
+    /// The policy's place in the report; `None` where it is gone since the audit.
+    pub place: Option<usize>,
     pub description: &'a str,
     pub stage: &'static str,
     pub stage_word: &'static str,
@@ -23,7 +24,7 @@ pub(super) struct PolicyFindings<'a> {
 }
 
 /// One thing wrong with one subject.
-pub(super) struct LineView<'a> {
+pub(in super::super) struct LineView<'a> {
     /// `Deployment`.
     pub kind: &'a str,
     /// `shop/cart`.
@@ -40,7 +41,10 @@ pub(super) struct LineView<'a> {
 }
 
 /// Findings by policy, then by subject.
-pub(super) fn by_policy<'a>(report: &'a Report, findings: &'a [ReportFinding]) -> Vec<PolicyFindings<'a>> {
+pub(in super::super) fn by_policy<'a>(
+    report: &'a Report,
+    findings: &'a [ReportFinding],
+) -> Vec<PolicyFindings<'a>> {
     group::by_policy(report, findings)
         .into_iter()
         .map(|group| {
@@ -69,7 +73,7 @@ pub(super) fn by_policy<'a>(report: &'a Report, findings: &'a [ReportFinding]) -
             }
             PolicyFindings {
                 name: group.id.to_string(),
-                anchor: anchor(&group.id.to_string()),
+                place: group.place,
                 description: state.map_or("", |state| state.description.as_str()),
                 stage: state.and_then(|state| state.stage).map_or("pending", crate::identity::Stage::as_str),
                 stage_word: stage_word(state.and_then(|state| state.stage)),

@@ -7,9 +7,10 @@ use super::super::{
 use crate::identity::Stage;
 
 /// One row of the table.
-pub(super) struct PolicyView<'a> {
+pub(in super::super) struct PolicyView<'a> {
     pub row: &'a ConstraintRow,
-    pub anchor: String,
+    /// Its place in the report, which names its findings.
+    pub place: usize,
     /// Class of the stage's badge.
     pub stage: &'static str,
     pub stage_word: &'static str,
@@ -25,13 +26,13 @@ pub(super) struct PolicyView<'a> {
     /// What else there is to know about the counts.
     pub aside: String,
     pub oldest: String,
-    /// `2`, or `–` where it is at deny.
+    /// `2`, `≥ 2` where not all was judged, `?` where nobody knows, `–` where it is at deny.
     pub would_block: String,
     pub next: String,
 }
 
 /// The stage in a word that asks for no knowledge of Gatekeeper.
-pub(super) fn stage_word(stage: Option<Stage>) -> &'static str {
+pub(in super::super) fn stage_word(stage: Option<Stage>) -> &'static str {
     match stage {
         Some(Stage::Deny) => "enforced",
         Some(Stage::Warn) => "warns",
@@ -41,8 +42,8 @@ pub(super) fn stage_word(stage: Option<Stage>) -> &'static str {
 }
 
 impl<'a> PolicyView<'a> {
-    /// The row of a policy.
-    pub fn new(row: &'a ConstraintRow, report: &Report) -> Self {
+    /// The row of the policy at this place of the report.
+    pub fn new(place: usize, row: &'a ConstraintRow, report: &Report) -> Self {
         let now = report.provenance.generated;
         let (tone, mark, verdict) = match row.verdict {
             Verdict::Violated if row.enforced() => ("bad", "✕", "Violated"),
@@ -84,7 +85,7 @@ impl<'a> PolicyView<'a> {
             (None, true) => "–".to_owned(),
         };
         Self {
-            anchor: anchor(&row.state.id.to_string()),
+            place,
             stage: row.state.stage.map_or("pending", Stage::as_str),
             stage_word: stage_word(row.state.stage),
             target: if row.at_target() { String::new() } else { format!("→ {}", row.state.target) },
@@ -94,20 +95,19 @@ impl<'a> PolicyView<'a> {
             verdict,
             counts,
             aside: aside.join(" · "),
-            oldest: row.oldest.map_or("–".to_owned(), |oldest| age(oldest, now)),
-            would_block: match row.would_block {
+            oldest: match row.oldest {
                 None => "–".to_owned(),
-                Some(0) => "0".to_owned(),
-                Some(number) => count(number),
+                Some(oldest) if now.as_second() - oldest.as_second() < 60 => "just now".to_owned(),
+                Some(oldest) => age(oldest, now),
+            },
+            would_block: match (row.would_block, row.coverage) {
+                (None, _) if row.enforced() => "–".to_owned(),
+                (None, _) => "?".to_owned(),
+                (Some(number), Some(coverage)) if coverage < 100.0 => format!("≥ {}", count(number)),
+                (Some(number), _) => count(number),
             },
             next,
             row,
         }
     }
-}
-
-/// A name that can stand in `id` and `#`.
-pub(super) fn anchor(text: &str) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-    format!("policy-{}", text.chars().map(plain).collect::<String>())
 }
