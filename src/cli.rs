@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+pub mod check;
 pub mod config;
 mod config_arg;
 pub mod outbox;
 mod outcome;
+pub mod problems;
 pub mod verify;
 
 pub use config_arg::ConfigArg;
@@ -23,6 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Config(config::ConfigCommand),
     Verify(verify::Args),
 }
@@ -31,6 +34,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
+        Command::Check(args) => check::run(&args),
         Command::Config(command) => command.run(),
         Command::Verify(args) => verify::run(&args),
     };

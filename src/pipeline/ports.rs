@@ -74,7 +74,11 @@ const KEPT_TEMPLATES: usize = 4_096;
 
 impl Ports {
     /// Opens everything to write.
-    pub async fn open(config: Config, clock: Arc<dyn Clock>, chance: Arc<Chance>) -> Result<Self, StartError> {
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        chance: Arc<Chance>,
+    ) -> Result<Self, StartError> {
         let cluster = DirectoryCluster::open(&config.cluster.directory).map_err(StartError::Cluster)?;
         let store = Store::open(&config.storage.url, &config.cluster.name, &config.instance)
             .await
@@ -171,7 +175,8 @@ impl Ports {
                 return Ok(Arc::clone(prepared));
             }
         }
-        let (source, config, revision) = (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
+        let (source, config, revision) =
+            (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
         let loaded = tokio::task::spawn_blocking(move || {
             let options = LoadOptions {
                 external_templates: config.source.external_templates.iter().cloned().collect(),

@@ -141,7 +141,9 @@ impl Prepared {
                         .hashes
                         .get(&id)
                         .cloned()
-                        .or_else(|| live_template.as_ref().map(|live| semantic_hash(live, &constraint.spec, &normal)))
+                        .or_else(|| {
+                            live_template.as_ref().map(|live| semantic_hash(live, &constraint.spec, &normal))
+                        })
                         .unwrap_or_else(|| PolicyHash::new(""));
                     let rollout = self
                         .bundle
@@ -161,7 +163,8 @@ impl Prepared {
                     (desired.id.name.clone(), desired)
                 })
                 .collect();
-            let unit = DesiredUnit { kind: kind.clone(), template, constraints, refused: unit.refused.clone() };
+            let unit =
+                DesiredUnit { kind: kind.clone(), template, constraints, refused: unit.refused.clone() };
             desired.units.insert(kind, unit);
         }
         name_refused(&mut desired, observed);

@@ -147,7 +147,8 @@ async fn pass(
         tracing::info!("{line}");
     }
     let accepted = ports.store.accepted().await?;
-    let Chosen { prepared, refused, mut verdict, mut reasons } = choose(ports, accepted.as_ref(), cancel).await?;
+    let Chosen { prepared, refused, mut verdict, mut reasons } =
+        choose(ports, accepted.as_ref(), cancel).await?;
 
     for key in ports.cluster.collect().await.map_err(ObserveError::from)? {
         tracing::info!(object = %key, "removed by the cluster, since its template is gone");
@@ -203,11 +204,7 @@ async fn choose(
         Ok(fetched) => fetched.revision,
         Err(error) => {
             let Some(revision) = last_good else { return Err(SyncError::NoRevision(error)) };
-            let reason = format!(
-                "{}; {} stays in force",
-                advised(&error),
-                revision.short()
-            );
+            let reason = format!("{}; {} stays in force", advised(&error), revision.short());
             let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
             return Ok(Chosen { prepared, refused: None, verdict: Verdict::Failed, reasons: vec![reason] });
         }
@@ -406,7 +403,11 @@ fn weigh(prepared: &Prepared, plan: &Plan, applied: &Applied) -> (Verdict, Vec<S
     let mut reasons = Vec::new();
     if prepared.bundle.has_errors() {
         verdict = verdict.max(Verdict::Partial);
-        reasons.push(format!("revision {} is in force in part: {}", prepared.revision.short(), first_errors(prepared)));
+        reasons.push(format!(
+            "revision {} is in force in part: {}",
+            prepared.revision.short(),
+            first_errors(prepared)
+        ));
     }
     for (key, why) in &applied.failures {
         verdict = verdict.max(Verdict::Partial);
@@ -455,7 +456,10 @@ fn first_errors(prepared: &Prepared) -> String {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .map(|problem| {
-            format!("{}:{}:{} {} {}", problem.file, problem.span.line, problem.span.column, problem.code, problem.message)
+            format!(
+                "{}:{}:{} {} {}",
+                problem.file, problem.span.line, problem.span.column, problem.code, problem.message
+            )
         })
         .collect();
     let first: Vec<String> = errors.iter().take(5).cloned().collect();
