@@ -9,10 +9,11 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod config;
 mod git;
+mod starter;
 
 mod support {
     pub mod git_server;
     pub mod repo;
 }
-mod starter;
