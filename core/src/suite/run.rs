@@ -52,7 +52,7 @@ fn run_test(files: Files<'_>, suite_path: &str, test: &Test, settings: &Settings
         }
         (Err(fault), false) => result.error = Some(fault.message()),
         (Ok(bench), false) => match unsupported(&bench.template.spec, &bench.template.auditability, test) {
-            Some(why) => result.error = Some(format!("not supported yet: {why}")),
+            Some(why) => result.error = Some(format!("{NOT_YET}: {why}")),
             None => result.cases = run_cases(files, suite_path, test, &bench, settings),
         },
     }
