@@ -9,13 +9,14 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod config;
 mod git;
+mod outbox;
+mod starter;
+mod store;
 
 mod support {
     pub mod git_server;
     pub mod receiver;
     pub mod repo;
 }
-mod outbox;
-mod starter;
-mod store;

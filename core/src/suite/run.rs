@@ -143,8 +143,8 @@ fn judge(
         Err((name, MatchError::UnknownNamespace(_))) => {
             // In gator's words, since suites match on them.
             return Ok(refusal(format!(
-                "unable to match constraints: error matching the requested object: {name} :namespace \
-                 selector for namespace-scoped object but missing Namespace"
+                "unable to match constraints: error matching the requested object: {name} :failed to run \
+                 Match criteria: namespace selector for namespace-scoped object but missing Namespace"
             )));
         }
     }
