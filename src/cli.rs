@@ -3,6 +3,7 @@
 pub mod check;
 pub mod config;
 mod config_arg;
+mod demo;
 pub mod outbox;
 mod outcome;
 mod plan;
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Demo(demo::DemoArgs),
     Check(check::Args),
     Verify(verify::Args),
     Plan(plan::PlanArgs),
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),

@@ -4,6 +4,9 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::problem::{Problem, Severity, Span};
 
+/// How the error of a test begins that asks for what this version cannot judge.
+pub(super) const NOT_YET: &str = "not supported yet";
+
 /// How a test or a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
