@@ -179,17 +179,19 @@ impl Store {
         Ok(released.len() as u64)
     }
 
-    /// When a sink has something to do next, `None` where nothing waits or it is closed.
-    pub async fn next_due(&self, sink: &str) -> Result<Option<Timestamp>, StoreError> {
+    /// When a sink has something to do next, `None` where nothing waits that has not expired, or the
+    /// sink is closed.
+    pub async fn next_due(&self, sink: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let due: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(CASE WHEN state = 'waiting' THEN next_at ELSE lease_until END) FROM deliveries \
              WHERE cluster = $1 AND instance = $2 AND sink = $3 AND state IN ('waiting', 'delivering') \
-             AND NOT EXISTS (SELECT 1 FROM closed_sinks WHERE closed_sinks.cluster = $1 \
+             AND expires > $4 AND NOT EXISTS (SELECT 1 FROM closed_sinks WHERE closed_sinks.cluster = $1 \
              AND closed_sinks.instance = $2 AND closed_sinks.sink = $3)",
         )
         .bind(self.cluster())
         .bind(self.instance())
         .bind(sink)
+        .bind(millis(now))
         .fetch_one(self.reader())
         .await?;
         Ok(due.map(timestamp))
