@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use jiff::Timestamp;
+
 use super::{
     ConstraintRow, ExemptionState, Provenance, Report, ReportFinding, ReportInput, SCHEMA, Score, Severity,
     Source, Standing, Summary,
@@ -22,8 +24,18 @@ use crate::{
 const SOON: i64 = 30;
 
 impl Report {
-    /// The report that these facts make. The same facts, in whatever order, make the same report.
+    /// The report that these facts make, compared with the audit before. The same facts, in whatever order, make
+    /// the same report.
     pub fn build(input: ReportInput) -> Self {
+        Self::build_since(input, None)
+    }
+
+    /// The report that these facts make, compared with the previous report, made at `since`: what was first seen
+    /// after it is new. `fixed`, `previous_score` and `changes` are expected to be since then too.
+    pub fn build_since(mut input: ReportInput, since: Option<Timestamp>) -> Self {
+        if let Some(since) = since {
+            input.findings.iter_mut().for_each(|finding| finding.compare(since));
+        }
         let ReportInput { mut findings, mut fixed, constraints: mut states, filter, run, .. } = input;
         let started = run.as_ref().map(|run| run.started);
         let score = Score::of(&input.ledger, &states, run.as_ref());
@@ -80,6 +92,7 @@ impl Report {
             schema: SCHEMA.to_owned(),
             provenance: Provenance {
                 generated: input.generated,
+                since,
                 cluster: input.cluster,
                 source: input.source.map(without_secrets),
                 engine: input.engine,
@@ -315,6 +328,16 @@ mod tests {
         }
         assert_eq!(Report::build(input).summary.standing, Standing::Violated);
         assert_eq!(Report::build(samples_extreme::incomplete()).summary.standing, Standing::Incomplete);
+    }
+
+    #[test]
+    fn what_was_seen_before_the_last_report_is_not_new() {
+        let input = samples::realistic();
+        let before = input.findings.iter().map(|finding| finding.first_seen).min().unwrap();
+        assert_eq!(Report::build(input.clone()).summary.new, 2);
+        assert_eq!(Report::build_since(input.clone(), Some(samples::now())).summary.new, 0);
+        let all = Report::build_since(input, Some(before - jiff::SignedDuration::from_hours(1)));
+        assert_eq!((all.summary.new, all.summary.regressed), (4, 1));
     }
 
     #[test]

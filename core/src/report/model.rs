@@ -114,6 +114,8 @@ pub struct Cluster {
 pub struct Provenance {
     /// When the report was made.
     pub generated: Timestamp,
+    /// When the report was made that this one is compared with; `null` where it is compared with the audit before.
+    pub since: Option<Timestamp>,
     /// The cluster.
     pub cluster: Cluster,
     /// The policies' origin; `null` before the first sync.
@@ -124,4 +126,11 @@ pub struct Provenance {
     pub enforced: String,
     /// The audit run; `null` before the first.
     pub run: Option<RunFacts>,
+}
+
+impl Provenance {
+    /// `since the last report`, or what else it is compared with.
+    pub(super) fn since_words(&self) -> &'static str {
+        if self.since.is_some() { "since the last report" } else { "since the previous audit" }
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Report, Summary,
-    words::{age, list, many, tenths},
+    words::{age, list, many, sentence, tenths},
 };
 
 /// What there is to say, the important first.
@@ -100,7 +100,7 @@ fn violations(report: &Report) -> String {
         news.push(format!("{} {word} fixed", super::words::count(summary.fixed)));
     }
     if !news.is_empty() {
-        let _ = write!(text, " Since the last report {}.", list(&news));
+        let _ = write!(text, " {} {}.", sentence(report.provenance.since_words()), list(&news));
     }
     let oldest = report.constraints.iter().filter_map(|row| row.oldest).min();
     let now = report.provenance.generated;

@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
             mark,
             facts: glance::facts(report),
             notices: notices(report),
-            tiles: glance::tiles(summary),
+            tiles: glance::tiles(report),
             trend: Trend::new(&report.trend),
             changes,
             more_changes,
