@@ -56,7 +56,7 @@ fn evidence(report: &Report) -> Option<Notice> {
         notice(
             NoticeLevel::Warning,
             format!("No audit can judge {}", many(blind, "policy", "policies")),
-            "Whether they are kept is unknown, and does not count as passing; see “Not evaluated”.",
+            "Whether that is kept is unknown, and does not count as passing; see “Not evaluated”.",
         )
     })
 }
