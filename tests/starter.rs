@@ -8,6 +8,8 @@
     reason = "the functions that tests share fail as tests do"
 )]
 
+mod findings;
+
 use std::{
     collections::BTreeSet,
     fs,
