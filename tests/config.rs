@@ -72,7 +72,7 @@ fn the_documented_configuration_means_what_it_says_where_it_is_supported() {
         .replace("type: slack", "type: webhook")
         .replace(", hooks: {git: {provider: github, secretFile: /secrets/push}}", "");
     let text: String =
-        text.lines().filter(|line| !line.contains("verify:")).map(|line| format!("{line}\n")).collect();
+        text.lines().filter(|line| !line.contains("verify:")).flat_map(|line| [line, "\n"]).collect();
     let Loaded { config, notices } = load_with(&text, &[]).unwrap();
     let defaults = load(MINIMAL);
     assert_eq!(config.cluster.directory, Path::new("/etc/portcullis/./c"));

@@ -73,11 +73,9 @@ impl Trial {
             Outcome::Bad => ("✗", AnsiColor::Red),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        let mut text = format!("{style}{mark}{style:#} {:width$}  {}\n", self.about, self.message);
-        for line in &self.more {
-            text.push_str(&format!("  {:width$}  {line}\n", ""));
-        }
-        text
+        let first = format!("{style}{mark}{style:#} {:width$}  {}\n", self.about, self.message);
+        let more = self.more.iter().map(|line| format!("  {:width$}  {line}\n", ""));
+        std::iter::once(first).chain(more).collect::<Vec<_>>().concat()
     }
 }
 
