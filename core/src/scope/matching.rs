@@ -199,3 +199,183 @@ fn literals(list: &[String]) -> Vec<Option<&str>> {
         list.iter().map(|item| Some(item.as_str())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::{KindPattern, Match, MatchError};
+    use crate::scope::{Candidate, Labels, Mismatch, Origin, Outcome, Semantics};
+
+    /// An object: group, kind, namespace, name; the namespaces `shop` and `kube-system` are known.
+    struct Case(&'static str, &'static str, &'static str, &'static str);
+
+    const POD: Case = Case("", "Pod", "shop", "web-1");
+    const LOST: Case = Case("", "Pod", "nowhere", "web-1");
+    const DEFAULT: Case = Case("", "Pod", "default", "web-1");
+    const NAMESPACE: Case = Case("", "Namespace", "", "kube-system");
+    const ROLE: Case = Case("rbac.authorization.k8s.io", "ClusterRole", "", "admin");
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn ask(spec: &Value, case: &Case, semantics: Semantics) -> Result<Outcome, MatchError> {
+        let namespaces: BTreeMap<&str, Labels> =
+            [("shop", labels(&[("team", "a")])), ("kube-system", labels(&[]))].into();
+        let own = labels(&[("app", "web")]);
+        let (matching, problems) = Match::parse(spec);
+        assert!(!problems.iter().any(|p| p.severity == crate::problem::Severity::Error), "{problems:?}");
+        let candidate = Candidate {
+            group: case.0,
+            kind: case.1,
+            namespace: case.2,
+            name: case.3,
+            generate_name: "generated-",
+            labels: &own,
+            namespace_labels: namespaces.get(case.2),
+            origin: Origin::Original,
+        };
+        matching.applies(&candidate, semantics)
+    }
+
+    fn check(spec: &Value, case: &Case, semantics: Semantics, expected: Option<Mismatch>) {
+        let expected = expected.map_or(Outcome::Applies, Outcome::Differs);
+        assert_eq!(ask(spec, case, semantics), Ok(expected), "{spec} {} {} {semantics:?}", case.1, case.2);
+    }
+
+    #[test]
+    fn fields_decide_alike_under_both_semantics_where_a_namespace_is_known() {
+        let selector = |key: &str, value: &str| json!({"matchLabels": {key: value}});
+        for (spec, case, expected) in [
+            (json!(null), POD, None),
+            (json!({}), ROLE, None),
+            (json!({"kinds": []}), POD, None),
+            (json!({"kinds": [{}]}), POD, None),
+            (json!({"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}), POD, None),
+            (json!({"kinds": [{"apiGroups": ["*"], "kinds": ["*"]}]}), ROLE, None),
+            (json!({"kinds": [{"apiGroups": [], "kinds": ["Pod", "Job"]}]}), POD, None),
+            (json!({"kinds": [{"apiGroups": ["apps"], "kinds": ["Pod"]}]}), POD, Some(Mismatch::Kinds)),
+            (json!({"kinds": [{"apiGroups": [""], "kinds": ["pod"]}]}), POD, Some(Mismatch::Kinds)),
+            (json!({"kinds": [{"apiGroups": ["v1"], "kinds": ["Pod"]}]}), POD, Some(Mismatch::Kinds)),
+            (json!({"kinds": [{"kinds": ["Job"]}, {"kinds": ["Pod"]}]}), POD, None),
+            (json!({"scope": "Namespaced"}), POD, None),
+            (json!({"scope": "Cluster"}), POD, Some(Mismatch::Scope)),
+            (json!({"scope": "Cluster"}), NAMESPACE, None),
+            (json!({"scope": "Namespaced"}), NAMESPACE, Some(Mismatch::Scope)),
+            (json!({"scope": "cluster"}), POD, None),
+            (json!({"namespaces": ["sh*"]}), POD, None),
+            (json!({"namespaces": ["other"]}), POD, Some(Mismatch::Namespaces)),
+            (json!({"namespaces": ["nowhere"]}), LOST, None),
+            (json!({"namespaces": ["kube-*"]}), NAMESPACE, None),
+            (json!({"namespaces": ["shop"]}), NAMESPACE, Some(Mismatch::Namespaces)),
+            (json!({"excludedNamespaces": ["*op"]}), POD, Some(Mismatch::ExcludedNamespaces)),
+            (json!({"excludedNamespaces": ["other"]}), POD, None),
+            (json!({"excludedNamespaces": ["kube-*"]}), NAMESPACE, Some(Mismatch::ExcludedNamespaces)),
+            (
+                json!({"namespaces": ["shop"], "excludedNamespaces": ["shop"]}),
+                POD,
+                Some(Mismatch::ExcludedNamespaces),
+            ),
+            (json!({"labelSelector": selector("app", "web")}), POD, None),
+            (json!({"labelSelector": selector("app", "db")}), POD, Some(Mismatch::LabelSelector)),
+            (json!({"namespaceSelector": selector("team", "a")}), POD, None),
+            (json!({"namespaceSelector": selector("team", "b")}), POD, Some(Mismatch::NamespaceSelector)),
+            (json!({"namespaceSelector": selector("app", "web")}), NAMESPACE, None),
+            (
+                json!({"namespaceSelector": selector("team", "a")}),
+                NAMESPACE,
+                Some(Mismatch::NamespaceSelector),
+            ),
+            (json!({"name": "web-*"}), POD, None),
+            (json!({"name": "generated-*"}), POD, None),
+            (json!({"name": "*generated-"}), POD, Some(Mismatch::Name)),
+            (json!({"name": "db"}), POD, Some(Mismatch::Name)),
+            (json!({"name": ""}), POD, None),
+            (json!({"source": "Original"}), POD, None),
+            (json!({"source": "Generated"}), POD, Some(Mismatch::Source)),
+        ] {
+            check(&spec, &case, Semantics::Cluster, expected);
+            check(&spec, &case, Semantics::Gator, expected);
+        }
+    }
+
+    #[test]
+    fn cluster_scoped_objects_lie_nowhere_in_a_cluster_and_in_a_nameless_namespace_for_gator() {
+        let team = json!({"namespaceSelector": {"matchLabels": {"team": "a"}}});
+        for (spec, cluster, gator) in [
+            (json!({"scope": "Cluster"}), None, Some(Mismatch::Scope)),
+            (json!({"scope": "Namespaced"}), Some(Mismatch::Scope), None),
+            (json!({"namespaces": ["shop"]}), None, Some(Mismatch::Namespaces)),
+            (json!({"namespaces": ["*"]}), None, None),
+            (json!({"excludedNamespaces": ["shop"]}), None, None),
+            (json!({"excludedNamespaces": ["*"]}), None, Some(Mismatch::ExcludedNamespaces)),
+            (team, None, Some(Mismatch::NamespaceSelector)),
+            (json!({"namespaceSelector": {}}), None, None),
+        ] {
+            check(&spec, &ROLE, Semantics::Cluster, cluster);
+            check(&spec, &ROLE, Semantics::Gator, gator);
+        }
+    }
+
+    #[test]
+    fn an_unknown_namespace_is_an_error_as_soon_as_its_labels_are_asked_for() {
+        let unknown = Err(MatchError::UnknownNamespace("nowhere".to_owned()));
+        for spec in [
+            json!({"namespaceSelector": {}}),
+            json!({"namespaceSelector": {"matchLabels": {"team": "a"}}}),
+            // The name is compared later, so the error comes first.
+            json!({"namespaceSelector": {}, "name": "db"}),
+        ] {
+            assert_eq!(ask(&spec, &LOST, Semantics::Cluster), unknown, "{spec}");
+            assert_eq!(ask(&spec, &LOST, Semantics::Gator), unknown, "{spec}");
+        }
+        // What is compared before leaves the object out.
+        let spec = json!({"namespaceSelector": {}, "labelSelector": {"matchLabels": {"app": "db"}}});
+        check(&spec, &LOST, Semantics::Cluster, Some(Mismatch::LabelSelector));
+        let spec =
+            json!({"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}});
+        assert_eq!(
+            ask(&spec, &DEFAULT, Semantics::Cluster),
+            Err(MatchError::UnknownNamespace("default".to_owned()))
+        );
+        check(&spec, &DEFAULT, Semantics::Gator, None);
+    }
+
+    #[test]
+    fn a_namespace_of_another_group_is_no_namespace() {
+        let custom = Case("x.io", "Namespace", "", "kube-system");
+        check(&json!({"excludedNamespaces": ["kube-system"]}), &custom, Semantics::Cluster, None);
+        check(&json!({"namespaces": ["shop"]}), &custom, Semantics::Cluster, None);
+    }
+
+    #[test]
+    fn kinds_are_listed_for_an_index() {
+        let kinds = |spec: Value| {
+            let matching = Match::parse(&spec).0;
+            let owned = |text: Option<&str>| text.unwrap_or("<any>").to_owned();
+            matching.kinds().iter().map(|k| (owned(k.group), owned(k.kind))).collect::<Vec<_>>()
+        };
+        let pair = |group: &str, kind: &str| (group.to_owned(), kind.to_owned());
+        assert_eq!(kinds(json!({})), [pair("<any>", "<any>")]);
+        assert_eq!(
+            kinds(
+                json!({"kinds": [{"apiGroups": ["apps", ""], "kinds": ["A"]}, {"kinds": ["B", "*"], "apiGroups": ["x"]}]})
+            ),
+            [pair("", "A"), pair("apps", "A"), pair("x", "<any>")]
+        );
+        assert_eq!(Match::default().kinds(), [KindPattern { group: None, kind: None }]);
+    }
+
+    #[test]
+    fn a_kind_is_named_only_in_words() {
+        let names = |spec: Value| Match::parse(&spec).0.names_kind("", "Secret");
+        assert!(names(json!({"kinds": [{"apiGroups": [""], "kinds": ["Secret"]}]})));
+        assert!(names(json!({"kinds": [{"apiGroups": ["*"], "kinds": ["*", "Secret"]}]})));
+        assert!(!names(json!({"kinds": [{"apiGroups": [""], "kinds": ["*"]}]})));
+        assert!(!names(json!({"kinds": [{"apiGroups": ["x.io"], "kinds": ["Secret"]}]})));
+        assert!(!names(json!({})));
+    }
+}
