@@ -39,6 +39,9 @@ use portcullis_core::{
 use checker::Checker;
 use file::{ClusterFile, ReportFile, ServerFile, StorageFile};
 
+/// The code of a secret that is written down; the line it stands on must not be shown.
+pub const SECRET_CODE: &str = code::SECRET;
+
 /// The codes of what can be wrong with a configuration.
 mod code {
     /// The file is not one readable YAML document.

@@ -65,6 +65,18 @@ impl Trial {
         self
     }
 
+    /// Section, result, message and details.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let result = match self.outcome {
+            Outcome::Good => "good",
+            Outcome::Note => "note",
+            Outcome::Bad => "bad",
+        };
+        serde_json::json!({
+            "section": self.about, "result": result, "message": self.message, "details": self.more
+        })
+    }
+
     /// `✓ cluster  …`, coloured; causes and advice below.
     pub(super) fn line(&self, width: usize) -> String {
         let (mark, colour) = match self.outcome {
