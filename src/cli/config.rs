@@ -13,7 +13,7 @@ use super::{
 use crate::config;
 use trial::{Outcome, Trial};
 
-/// The configuration of the daemon.
+/// Print the schema of the configuration, and check one
 #[derive(Debug, Args)]
 pub struct ConfigCommand {
     #[command(subcommand)]
@@ -22,9 +22,9 @@ pub struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the JSON schema of the configuration file.
+    /// Print the JSON schema of the configuration file
     Schema,
-    /// Tries everything that can be tried without changing anything.
+    /// Try everything that can be tried without changing anything
     ///
     /// Reads the file with the overrides of the environment, reads the secrets, looks at the cluster and
     /// at the folders, asks the remote for its branch, and validates the URLs of the sinks. Exit code 0

@@ -29,7 +29,10 @@ impl ConfigArg {
     /// was written to standard error.
     pub fn load(&self) -> Result<Loaded, CliError> {
         let (path, bytes) = self.read()?;
-        Config::load(&bytes, &path, std::env::vars()).map_err(|problems| {
+        // A variable that is no text is none of ours.
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Config::load(&bytes, &path, env).map_err(|problems| {
             anstream::eprint!("{}", render(&problems, &bytes));
             let count = problems.len();
             let noun = if count == 1 { "problem" } else { "problems" };
