@@ -12,7 +12,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{NotificationEvent, Report},
-    edge::{cluster::Leadership, http::Readiness, store::Cause},
+    edge::{
+        cluster::Leadership,
+        http::{Part, Readiness},
+        store::Cause,
+    },
     pipeline::{
         apply::error_line,
         audit::{AuditError, audit},
@@ -52,6 +56,7 @@ impl Daemon {
     pub async fn run(&self) {
         let Some(_leadership) = self.lead().await else { return };
         self.prepare().await;
+        self.readiness.ready(Part::Store);
         let tasks = TaskTracker::new();
         let deliverer = self.deliverer();
         let cancel = self.cancel.clone();
@@ -69,7 +74,9 @@ impl Daemon {
         tasks.close();
         self.cancel.cancelled().await;
         if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
-            tracing::warn!("some work did not come to an end in time; it is taken up again at the next start");
+            tracing::warn!(
+                "some work did not come to an end in time; it is taken up again at the next start"
+            );
         }
     }
 
@@ -103,7 +110,9 @@ impl Daemon {
         match self.ports.store.abandon_unfinished_runs().await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "audit runs that were cut short are abandoned"),
-            Err(error) => tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short"),
+            Err(error) => {
+                tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short")
+            }
         }
     }
 
@@ -134,7 +143,7 @@ impl Daemon {
     pub async fn sync_pass(&self) -> SyncOutcome {
         let outcome = sync(&self.ports, None, &self.cancel).await;
         say(&outcome);
-        self.readiness.synced();
+        self.readiness.ready(Part::Sync);
         self.tell_expiring().await;
         if outcome.changed() && self.ports.config.audit.on_sync {
             self.synced.notify_one();
@@ -194,7 +203,10 @@ impl Daemon {
             }
         }
         if skipped > 0 {
-            tracing::warn!(skipped, "audit slots were skipped, since the run before took longer than its interval");
+            tracing::warn!(
+                skipped,
+                "audit slots were skipped, since the run before took longer than its interval"
+            );
         }
     }
 
@@ -210,7 +222,8 @@ impl Daemon {
                 }
             };
             // A slot that was missed while we were down is caught up once.
-            let due = schedule.previous_at_or_before(now).filter(|slot| last.is_some_and(|last| *slot > last));
+            let due =
+                schedule.previous_at_or_before(now).filter(|slot| last.is_some_and(|last| *slot > last));
             if let Some(slot) = due {
                 if !self.report_pass(&rule, slot).await && !self.pause(60_000).await {
                     return;
@@ -277,7 +290,10 @@ impl Daemon {
                     "namespaces": exemption.spec.namespaces, "constraints": exemption.spec.constraints}),
                 ..Event::new(
                     NotificationEvent::ExemptionExpiring,
-                    format!("exemption {} ends in {left} {noun}; what it excuses counts again then", exemption.name),
+                    format!(
+                        "exemption {} ends in {left} {noun}; what it excuses counts again then",
+                        exemption.name
+                    ),
                     now,
                 )
             };

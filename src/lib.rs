@@ -4,6 +4,7 @@ pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod edge;
 pub mod pipeline;
 pub mod telemetry;

@@ -1,6 +1,22 @@
 //! Everything that is tested against the real thing: one binary, one module per area.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on may end where it stands"
+)]
+
+mod config;
+mod git;
+mod outbox;
+mod starter;
+mod store;
+
 mod support {
+    pub mod git_server;
+    pub mod receiver;
     pub mod repo;
 }
-mod starter;

@@ -163,7 +163,10 @@ impl<'a> Checker<'a> {
         match web_url(text) {
             Ok(url) => Some(url),
             Err(UrlFault::Credentials) => {
-                let hint = "a secret is never written here: move it to a file and name that with `…File`";
+                let hint = match pointer {
+                    "/source/url" => "remove them, and use `source.auth` with `tokenFile` or `passwordFile`",
+                    _ => "a secret is never written here: put the whole URL into a file and use `urlFile`",
+                };
                 self.problem(pointer, code::SECRET, "the URL holds credentials", hint);
                 None
             }

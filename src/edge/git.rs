@@ -29,9 +29,11 @@ use jiff::Timestamp;
 use portcullis_core::identity::Revision;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::{Auth, Source};
+
 use self::{
-    address::Address, advertisement::Advertisement, cache::Cache, local::LocalRemote, pack::PackSink,
-    smart::SmartRemote, watch::Watch,
+    address::Address, advertisement::Advertisement, cache::Cache, local::LocalRemote, smart::SmartRemote,
+    watch::Watch,
 };
 
 pub use self::{
@@ -51,8 +53,9 @@ pub struct GitSettings {
     pub cache: PathBuf,
     /// Bounds of what is read of a revision.
     pub limits: TreeLimits,
-    /// Credentials, sent to the host of `url` alone.
-    pub auth: Option<GitAuth>,
+    /// Credentials, sent to the host of `url` alone; a token goes as the password of HTTP basic
+    /// authentication. Read anew at each fetch.
+    pub auth: Option<Auth>,
     /// PEM certificates that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// `http://host:port`; proxy variables of the environment are not used.
@@ -72,21 +75,24 @@ pub struct TreeLimits {
     pub total_size: u64,
 }
 
-/// Credentials by the files that hold them; the files are read at each fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GitAuth {
-    /// A token, sent as the password of HTTP basic authentication.
-    Token {
-        /// The file with the token.
-        file: PathBuf,
-    },
-    /// A user name and a password.
-    Basic {
-        /// The user name.
-        username: String,
-        /// The file with the password.
-        password_file: PathBuf,
-    },
+impl GitSettings {
+    /// The settings of a validated configuration.
+    pub fn new(source: &Source, cache: PathBuf, timeout: Duration) -> Self {
+        Self {
+            url: source.url.clone(),
+            branch: source.branch.clone(),
+            cache,
+            limits: TreeLimits {
+                files: source.limits.files as u64,
+                file_size: source.limits.file_size,
+                total_size: source.limits.total_size,
+            },
+            auth: source.auth.clone(),
+            ca_file: source.ca_file.clone(),
+            proxy: source.proxy.clone(),
+            timeout,
+        }
+    }
 }
 
 /// What a fetch brought.
@@ -201,7 +207,12 @@ impl GitSource {
         if !cache::is_readable(&repo, tip) {
             let odb = repo.odb().map_err(|error| self.cache.failed("read", error))?;
             let mut sink = self.cache.sink(&odb, watch)?;
-            remote.download(&seen, tip, &self.cache.haves(&repo), &mut sink)?;
+            match &remote {
+                Remote::Local(remote) => remote.download(tip, &odb, &mut sink)?,
+                Remote::Smart(remote) => {
+                    remote.download(&seen, tip, &self.cache.haves(&repo), &mut sink)?;
+                }
+            }
             sink.finish()?;
             if !cache::is_readable(&repo, tip) {
                 return Err(GitError::Protocol {
@@ -364,19 +375,6 @@ impl Remote {
         match self {
             Self::Local(remote) => remote.advertise(),
             Self::Smart(remote) => remote.advertise(),
-        }
-    }
-
-    fn download(
-        &self,
-        seen: &Advertisement,
-        want: Oid,
-        haves: &[Oid],
-        sink: &mut PackSink<'_>,
-    ) -> Result<(), GitError> {
-        match self {
-            Self::Local(remote) => remote.download(want, haves, sink),
-            Self::Smart(remote) => remote.download(seen, want, haves, sink),
         }
     }
 }

@@ -68,6 +68,11 @@ impl Store {
         &self.inner.instance
     }
 
+    /// Whether it was opened to read only.
+    pub fn is_reading(&self) -> bool {
+        self.inner.writer.is_none()
+    }
+
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.inner.path

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::NotificationEvent,
     edge::{
-        cluster::{Cluster, ClusterError},
+        cluster::ClusterError,
         objects::{ObjectSource, SourceError},
         store::{self, Cause, NewEvidence, RunId, RunRecord, StoreError},
     },
@@ -177,7 +177,8 @@ async fn judge(
 /// Compiles the policies of this instance that are on the cluster. What cannot judge is there with its reason.
 async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, AuditError> {
     let live = ports.cluster.policies().await?;
-    let mut templates: BTreeMap<&str, Result<(Arc<CompiledTemplate>, TemplateSpec), String>> = BTreeMap::new();
+    let mut templates: BTreeMap<&str, Result<(Arc<CompiledTemplate>, TemplateSpec), String>> =
+        BTreeMap::new();
     for (key, object) in &live {
         if let ObjectKey::Template(kind) = key {
             templates.insert(kind, ports.compiled(&object.version, || template(&object.manifest)));
@@ -217,7 +218,8 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
 }
 
 fn template(manifest: &serde_json::Value) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
-    let spec = TemplateSpec::from_json(manifest).map_err(|error| format!("its template is unreadable: {error}"))?;
+    let spec =
+        TemplateSpec::from_json(manifest).map_err(|error| format!("its template is unreadable: {error}"))?;
     let compiled = compile(&spec).map_err(|problems| {
         let first = problems.first().map_or_else(String::new, |problem| problem.message.clone());
         format!("its rule does not compile: {first}")
@@ -230,7 +232,8 @@ fn constraint(
     manifest: &serde_json::Value,
 ) -> Result<(Policy, PolicyHash, Stage), String> {
     let manifest = render::without_exemptions(manifest);
-    let constraint = ConstraintSpec::from_json(&manifest).map_err(|error| format!("it is unreadable: {error}"))?;
+    let constraint =
+        ConstraintSpec::from_json(&manifest).map_err(|error| format!("it is unreadable: {error}"))?;
     let stage = render::live_stage(&manifest).ok_or("its enforcementAction is not one Gatekeeper knows")?;
     let schema = ParameterSchema::new(spec).map_err(|error| format!("its schema is unusable: {error}"))?;
     let parameters = schema.default_and_prune(&constraint.parameters);
@@ -258,7 +261,10 @@ fn evidence(
             complete: ledger.complete_for(id),
             errors: counted.get(id).map_or(0, |count| count.errors),
             violations: counted.get(id).map_or(0, |count| count.subjects.len() as u64),
-            subjects: everyone.get(id).map(|count| count.subjects.iter().cloned().collect()).unwrap_or_default(),
+            subjects: everyone
+                .get(id)
+                .map(|count| count.subjects.iter().cloned().collect())
+                .unwrap_or_default(),
         })
         .collect()
 }

@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
 use portcullis_core::{
     bundle::LoadOptions,
-    document::Duration,
+    document::{Duration, Limits},
     identity::Revision,
     plan::PruneBudget,
     policy::{CompiledTemplate, TemplateSpec},
@@ -19,10 +18,10 @@ use portcullis_core::{
 use crate::{
     chance::Chance,
     clock::Clock,
-    config::{Auth, Config, Drift},
+    config::{Config, Drift},
     edge::{
         cluster::{Cluster, ClusterError, directory::DirectoryCluster},
-        git::{GitAuth, GitError, GitSettings, GitSource, TreeLimits},
+        git::{GitError, GitSettings, GitSource},
         store::{Store, StoreError},
     },
     pipeline::{notify::Notifier, prepare::Prepared},
@@ -74,7 +73,11 @@ const KEPT_TEMPLATES: usize = 4_096;
 
 impl Ports {
     /// Opens everything to write.
-    pub async fn open(config: Config, clock: Arc<dyn Clock>, chance: Arc<Chance>) -> Result<Self, StartError> {
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        chance: Arc<Chance>,
+    ) -> Result<Self, StartError> {
         let cluster = DirectoryCluster::open(&config.cluster.directory).map_err(StartError::Cluster)?;
         let store = Store::open(&config.storage.url, &config.cluster.name, &config.instance)
             .await
@@ -171,10 +174,15 @@ impl Ports {
                 return Ok(Arc::clone(prepared));
             }
         }
-        let (source, config, revision) = (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
+        let (source, config, revision) =
+            (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
         let loaded = tokio::task::spawn_blocking(move || {
             let options = LoadOptions {
-                external_templates: config.source.external_templates.iter().cloned().collect(),
+                external_templates: config.source.external_templates.clone(),
+                limits: Limits {
+                    bytes: usize::try_from(config.source.limits.file_size).unwrap_or(usize::MAX),
+                    ..LoadOptions::default().limits
+                },
                 ..LoadOptions::default()
             };
             Prepared::load(&source, &revision, &config.source.paths, &options)
@@ -191,26 +199,5 @@ impl Ports {
 
 /// The part of the configuration that git needs.
 pub fn git_settings(config: &Config) -> GitSettings {
-    let source = &config.source;
-    GitSettings {
-        url: source.url.clone(),
-        branch: source.branch.clone(),
-        cache: cache_folder(config),
-        limits: TreeLimits {
-            files: source.limits.files.into(),
-            file_size: source.limits.file_size.bytes(),
-            total_size: source.limits.total_size.bytes(),
-        },
-        auth: source.auth.clone().map(|auth| match auth {
-            Auth::Token { file } => GitAuth::Token { file },
-            Auth::Basic { username, password_file } => GitAuth::Basic { username, password_file },
-        }),
-        ca_file: source.ca_file.clone(),
-        proxy: source.proxy.clone(),
-        timeout: FETCH_TIMEOUT,
-    }
-}
-
-fn cache_folder(config: &Config) -> PathBuf {
-    config.state.join("git")
+    GitSettings::new(&config.source, config.state.join("git"), FETCH_TIMEOUT)
 }

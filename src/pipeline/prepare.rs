@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use portcullis_core::{
-    bundle::{self, Bundle, DocKind, LoadOptions, SourceFile},
+    bundle::{self, Bundle, DocKind, ExemptionSpec, LoadOptions, SourceFile},
     identity::{PolicyHash, Revision},
     plan::{Desired, DesiredConstraint, DesiredTemplate, DesiredUnit, ObjectKey, Observed},
     policy::{Auditability, TemplateSpec, semantic_hash, template_hash},
@@ -57,13 +57,12 @@ impl Prepared {
         options: &LoadOptions,
     ) -> Result<Self, GitError> {
         let tree = source.read(revision, paths)?;
-        let limit = source.limits().file_size;
         let files: Vec<SourceFile> = tree
             .files
             .into_iter()
             .map(|file| match file.content {
                 Ok(bytes) => SourceFile::new(file.path, bytes),
-                Err(issue) => SourceFile::with_issue(file.path, convert(issue, limit)),
+                Err(issue) => SourceFile::with_issue(file.path, convert(issue)),
             })
             .collect();
         let bundle = bundle::load(&files, options);
@@ -141,7 +140,9 @@ impl Prepared {
                         .hashes
                         .get(&id)
                         .cloned()
-                        .or_else(|| live_template.as_ref().map(|live| semantic_hash(live, &constraint.spec, &normal)))
+                        .or_else(|| {
+                            live_template.as_ref().map(|live| semantic_hash(live, &constraint.spec, &normal))
+                        })
                         .unwrap_or_else(|| PolicyHash::new(""));
                     let rollout = self
                         .bundle
@@ -161,7 +162,8 @@ impl Prepared {
                     (desired.id.name.clone(), desired)
                 })
                 .collect();
-            let unit = DesiredUnit { kind: kind.clone(), template, constraints, refused: unit.refused.clone() };
+            let unit =
+                DesiredUnit { kind: kind.clone(), template, constraints, refused: unit.refused.clone() };
             desired.units.insert(kind, unit);
         }
         name_refused(&mut desired, observed);
@@ -203,7 +205,7 @@ fn exemption_rules(
         match broken.id.kind {
             DocKind::Exemption => {
                 let old = good.exemptions.get(name);
-                match old.and_then(|manifest| bundle::exemption_rule(name, manifest)) {
+                match old.and_then(|manifest| rule_of(name, manifest)) {
                     Some(rule) => {
                         rules.push(rule);
                         last_good.exemptions.extend(old.map(|manifest| (name.clone(), manifest.clone())));
@@ -223,6 +225,11 @@ fn exemption_rules(
     (rules, last_good, lost)
 }
 
+fn rule_of(name: &str, manifest: &Value) -> Option<portcullis_core::scope::Exemption> {
+    let spec: ExemptionSpec = serde_json::from_value(manifest.get("spec")?.clone()).ok()?;
+    spec.rule(name)
+}
+
 /// A refused unit of which nothing could be read is known by the lower-case name of its template; the objects
 /// that are there tell its real kind.
 fn name_refused(desired: &mut Desired, observed: &Observed) {
@@ -240,11 +247,11 @@ fn name_refused(desired: &mut Desired, observed: &Observed) {
     }
 }
 
-fn convert(issue: FileIssue, limit: u64) -> bundle::FileIssue {
+fn convert(issue: FileIssue) -> bundle::FileIssue {
     match issue {
         FileIssue::Symlink => bundle::FileIssue::Symlink,
         FileIssue::Submodule => bundle::FileIssue::Submodule,
-        FileIssue::TooLarge { size } => bundle::FileIssue::TooLarge { bytes: size, limit },
+        FileIssue::TooLarge { size, limit } => bundle::FileIssue::TooLarge { bytes: size, limit },
         FileIssue::InvalidPath => bundle::FileIssue::Unreadable("its path is not a usable name".to_owned()),
         FileIssue::TooDeep { limit } => {
             bundle::FileIssue::Unreadable(format!("it lies deeper than {limit} folders"))

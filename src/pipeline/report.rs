@@ -8,9 +8,9 @@ use portcullis_core::{
     identity::ConstraintId,
     plan::{ConstraintStatus, Plan},
     report::{
-        Change, ChangeKind, Cluster, ConstraintState, Engine, ExemptionState, Report, ReportFilter, ReportFinding,
-        ReportInput, ReportProblem, RolloutState, RunFacts, Score, Severity, Source, SyncState, SyncStatus,
-        TrendPoint, render_html, render_json, render_markdown,
+        Change, ChangeKind, Cluster, ConstraintState, Engine, ExemptionState, Report, ReportFilter,
+        ReportFinding, ReportInput, ReportProblem, RolloutState, RunFacts, Score, Severity, Source,
+        SyncState, SyncStatus, TrendPoint, render_html, render_json, render_markdown,
     },
 };
 
@@ -18,7 +18,9 @@ use crate::{
     config::{self, ReportFormat},
     edge::{
         git::GitError,
-        store::{Cause, DecisionRow, NewDelivery, Outcome, ReportBody, ReportRecord, RunId, RunRow, StoreError},
+        store::{
+            Cause, DecisionRow, NewDelivery, Outcome, ReportBody, ReportRecord, RunId, RunRow, StoreError,
+        },
     },
     pipeline::{
         ports::Ports,
@@ -145,8 +147,7 @@ pub async fn send(
         bodies.push(ReportBody { format: name.to_owned(), body });
     }
     let run = report.provenance.run.as_ref().and_then(|run| run.id.parse().ok()).map(RunId);
-    let record =
-        ReportRecord { id: ports.chance.uuid(), name: rule.name.clone(), run, created: now, bodies };
+    let record = ReportRecord { id: ports.chance.uuid(), name: rule.name.clone(), run, created: now, bodies };
     ports.store.put_report(&record, &deliveries, slot).await?;
     Ok(record)
 }
@@ -303,7 +304,11 @@ async fn trend(
     let mut points = Vec::new();
     let mut previous = None;
     for past in ports.store.trend(TREND).await? {
-        let value = if past.id == run.id { score.value } else { past.summary.get("score").and_then(serde_json::Value::as_f64) };
+        let value = if past.id == run.id {
+            score.value
+        } else {
+            past.summary.get("score").and_then(serde_json::Value::as_f64)
+        };
         if past.id < run.id && previous.is_none() {
             previous = value;
         }

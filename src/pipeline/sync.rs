@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use portcullis_core::{
     audit::Subject,
-    identity::{ConstraintId, PolicyHash, Revision},
+    identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{self, AllowPrune, Context, ObjectKey, Observed, Plan, State},
     problem::Severity,
     rollout::{AuditEvidence, Evidence, ViolatingSubject, Waiting},
@@ -147,7 +147,8 @@ async fn pass(
         tracing::info!("{line}");
     }
     let accepted = ports.store.accepted().await?;
-    let Chosen { prepared, refused, mut verdict, mut reasons } = choose(ports, accepted.as_ref(), cancel).await?;
+    let Chosen { prepared, refused, mut verdict, mut reasons } =
+        choose(ports, accepted.as_ref(), cancel).await?;
 
     for key in ports.cluster.collect().await.map_err(ObserveError::from)? {
         tracing::info!(object = %key, "removed by the cluster, since its template is gone");
@@ -203,31 +204,11 @@ async fn choose(
         Ok(fetched) => fetched.revision,
         Err(error) => {
             let Some(revision) = last_good else { return Err(SyncError::NoRevision(error)) };
-            let reason = format!(
-                "{}; {} stays in force",
-                advised(&error),
-                revision.short()
-            );
+            let reason = format!("{}; {} stays in force", advised(&error), revision.short());
             let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
             return Ok(Chosen { prepared, refused: None, verdict: Verdict::Failed, reasons: vec![reason] });
         }
     };
-    let reject = |reason: String, verdict: Verdict, refused: Option<Arc<Prepared>>| async {
-        match last_good.clone() {
-            Some(revision) => {
-                let reason = format!("{reason}; {} stays in force", revision.short());
-                let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
-                Ok(Chosen { prepared, refused, verdict, reasons: vec![reason] })
-            }
-            None => Ok(Chosen {
-                prepared: Arc::new(Prepared::nothing(&newest)),
-                refused,
-                verdict,
-                reasons: vec![format!("{reason}; nothing is applied")],
-            }),
-        }
-    };
-
     if let Some(old) = last_good.as_ref().filter(|old| **old != newest) {
         let forward = ports.source.is_ancestor(old, &newest).map_err(SyncError::Source)?;
         if !forward && !ports.config.source.allow_rewrite {
@@ -238,22 +219,40 @@ async fn choose(
                 old.short(),
                 newest.short()
             );
-            return reject(reason, Verdict::Held, None).await;
+            return stay(ports, last_good, &newest, reason, Verdict::Held, None).await;
         }
     }
     let prepared = match ports.prepared(&newest).await {
         Ok(prepared) => prepared,
         Err(error) => {
             let reason = format!("revision {} is refused: {}", newest.short(), advised(&error));
-            return reject(reason, Verdict::Refused, None).await;
+            return stay(ports, last_good, &newest, reason, Verdict::Refused, None).await;
         }
     };
     let atomic = ports.config.source.atomic && prepared.bundle.has_errors();
     if prepared.bundle.refused_whole || atomic {
         let reason = format!("revision {} is refused whole: {}", newest.short(), first_errors(&prepared));
-        return reject(reason, Verdict::Refused, Some(prepared)).await;
+        return stay(ports, last_good, &newest, reason, Verdict::Refused, Some(prepared)).await;
     }
     Ok(Chosen { prepared, refused: None, verdict: Verdict::InStep, reasons: Vec::new() })
+}
+
+/// The newest revision is not taken: the last good one stays, or nothing is applied where there is none.
+async fn stay(
+    ports: &Ports,
+    last_good: Option<Revision>,
+    newest: &Revision,
+    reason: String,
+    verdict: Verdict,
+    refused: Option<Arc<Prepared>>,
+) -> Result<Chosen, SyncError> {
+    let Some(revision) = last_good else {
+        let reasons = vec![format!("{reason}; nothing is applied")];
+        return Ok(Chosen { prepared: Arc::new(Prepared::nothing(newest)), refused, verdict, reasons });
+    };
+    let reasons = vec![format!("{reason}; {} stays in force", revision.short())];
+    let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
+    Ok(Chosen { prepared, refused, verdict, reasons })
 }
 
 /// What git wants and what is there, at one moment.
@@ -282,6 +281,12 @@ pub async fn view(ports: &Ports, prepared: &Prepared) -> Result<View, SyncError>
 }
 
 impl View {
+    /// The stage a constraint is enforced at now.
+    pub fn live_stage(&self, id: &ConstraintId) -> Option<Stage> {
+        let live = self.observed.live.get(&ObjectKey::Constraint(id.clone()))?;
+        plan::render::live_stage(&live.manifest)
+    }
+
     /// What a sync would do now.
     pub fn plan(&self, ports: &Ports, allow: Option<&AllowPrune>) -> Plan {
         let evidence = |id: &ConstraintId, hash: &PolicyHash| {
@@ -406,7 +411,11 @@ fn weigh(prepared: &Prepared, plan: &Plan, applied: &Applied) -> (Verdict, Vec<S
     let mut reasons = Vec::new();
     if prepared.bundle.has_errors() {
         verdict = verdict.max(Verdict::Partial);
-        reasons.push(format!("revision {} is in force in part: {}", prepared.revision.short(), first_errors(prepared)));
+        reasons.push(format!(
+            "revision {} is in force in part: {}",
+            prepared.revision.short(),
+            first_errors(prepared)
+        ));
     }
     for (key, why) in &applied.failures {
         verdict = verdict.max(Verdict::Partial);
@@ -455,7 +464,10 @@ fn first_errors(prepared: &Prepared) -> String {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .map(|problem| {
-            format!("{}:{}:{} {} {}", problem.file, problem.span.line, problem.span.column, problem.code, problem.message)
+            format!(
+                "{}:{}:{} {} {}",
+                problem.file, problem.span.line, problem.span.column, problem.code, problem.message
+            )
         })
         .collect();
     let first: Vec<String> = errors.iter().take(5).cloned().collect();

@@ -22,8 +22,8 @@ pub struct TestRepo {
     repo: Repository,
     path: PathBuf,
     clock: Cell<i64>,
-    // Dropped last, and with it the folder.
-    _folder: Option<TempDir>,
+    // Dropped last, and with it the folder on disk.
+    folder: Option<TempDir>,
 }
 
 impl TestRepo {
@@ -31,7 +31,7 @@ impl TestRepo {
     pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let mut made = Self::at(&folder.path().join("policies.git"));
-        made._folder = Some(folder);
+        made.folder = Some(folder);
         made
     }
 
@@ -42,7 +42,7 @@ impl TestRepo {
             RepositoryInitOptions::new().bare(true).external_template(false).initial_head("main"),
         )
         .unwrap();
-        Self { repo, path: path.to_owned(), clock: Cell::new(FIRST_COMMIT), _folder: None }
+        Self { repo, path: path.to_owned(), clock: Cell::new(FIRST_COMMIT), folder: None }
     }
 
     /// A repository with one commit on `main` that holds these files.
@@ -199,12 +199,11 @@ impl TestRepo {
 
     fn update(&self, branch: &str, message: &str, update: &mut TreeUpdateBuilder) -> Revision {
         let parent = self.tip(branch);
-        let baseline = match &parent {
-            Some(parent) => parent.tree().unwrap(),
-            None => {
-                let empty = self.repo.treebuilder(None).unwrap().write().unwrap();
-                self.repo.find_tree(empty).unwrap()
-            }
+        let baseline = if let Some(parent) = &parent {
+            parent.tree().unwrap()
+        } else {
+            let empty = self.repo.treebuilder(None).unwrap().write().unwrap();
+            self.repo.find_tree(empty).unwrap()
         };
         let tree = update.create_updated(&self.repo, &baseline).unwrap();
         self.record(branch, message, tree, parent.as_ref())

@@ -4,7 +4,11 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{document::Duration, scope::Glob};
+use crate::{
+    document::Duration,
+    schedule::time_zone,
+    scope::{self, Glob},
+};
 
 /// Namespaces excused from constraints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +34,21 @@ pub struct ExemptionSpec {
     /// The time zone of both days; default UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+}
+
+impl ExemptionSpec {
+    /// The exemption of this name, ready to judge by; `None` where its time zone is not known.
+    pub fn rule(&self, name: impl Into<String>) -> Option<scope::Exemption> {
+        let timezone = time_zone(self.timezone.as_deref().unwrap_or("UTC")).ok()?;
+        Some(scope::Exemption {
+            name: name.into(),
+            constraints: self.constraints.iter().map(ConstraintPattern::globs).collect(),
+            namespaces: self.namespaces.iter().map(|glob| Glob::new(glob.as_str())).collect(),
+            from: self.from,
+            expires: self.expires,
+            timezone,
+        })
+    }
 }
 
 /// Constraints by kind and name.

@@ -99,7 +99,13 @@ pub fn plan_unit(
 }
 
 /// Constraints of a refused unit that could not even be read stay as enforced too.
-fn keep_unreadable(plan: &mut UnitPlan, unit: &DesiredUnit, why: &str, observed: &Observed, context: &Context<'_>) {
+fn keep_unreadable(
+    plan: &mut UnitPlan,
+    unit: &DesiredUnit,
+    why: &str,
+    observed: &Observed,
+    context: &Context<'_>,
+) {
     let keys: BTreeSet<&ObjectKey> = observed.live.keys().chain(observed.mirror.keys()).collect();
     for key in keys {
         let ObjectKey::Constraint(id) = key else { continue };

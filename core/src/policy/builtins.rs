@@ -70,8 +70,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("assign", NOT_HERE),
 ];
 
-const REFUSED_FAMILIES: &[&str] =
-    &["crypto.", "io.jwt.", "graphql.", "providers.", "internal."];
+const REFUSED_FAMILIES: &[&str] = &["crypto.", "io.jwt.", "graphql.", "providers.", "internal."];
 
 /// Engine functions that OPA does not have.
 const NOT_IN_OPA: &[&str] = &["test.sleep", "__builtin_sets.intersection", "__builtin_sets.union"];
@@ -124,8 +123,7 @@ pub(super) fn install(engine: &mut Engine) {
     for (name, arity, shim) in PATTERN_SHIMS {
         let shim = *shim;
         let mut patterns = Patterns::default();
-        let extension =
-            move |args: Vec<Value>| Ok(shim(&mut patterns, &args)?.unwrap_or(Value::Undefined));
+        let extension = move |args: Vec<Value>| Ok(shim(&mut patterns, &args)?.unwrap_or(Value::Undefined));
         let _ = engine.add_extension((*name).to_owned(), *arity, Box::new(extension));
     }
 }

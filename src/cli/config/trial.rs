@@ -4,11 +4,18 @@ use std::{
     error::Error,
     net::{SocketAddr, TcpListener},
     path::Path,
+    time::Duration,
 };
 
 use anstyle::{AnsiColor, Style};
 
-use crate::config::{Auth, Config, Secret, Sink, SinkUrl, Source, web_url};
+use crate::{
+    config::{Auth, Config, Secret, Sink, SinkUrl, Source, web_url},
+    edge::git::{GitSettings, GitSource},
+};
+
+/// How long the remote may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How one trial went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +135,18 @@ fn source(config: &Config, ask: AskRemote<'_>) -> Vec<Trial> {
 
 /// Asks the remote for the branch's newest commit.
 pub(super) fn ask_remote(config: &Config) -> Result<String, Trial> {
-    let _ = config;
-    Err(Trial::note("source", "the remote was not asked"))
+    // Nothing is fetched, so the cache is not touched.
+    let settings = GitSettings::new(&config.source, config.state.join("git"), PATIENCE);
+    match GitSource::probe(&settings) {
+        Ok(revision) => Ok(revision.short().to_owned()),
+        Err(error) => {
+            let failed = Trial::failed("source", &error);
+            Err(match error.hint() {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            })
+        }
+    }
 }
 
 fn sink(sink: &Sink) -> Vec<Trial> {

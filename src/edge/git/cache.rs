@@ -238,7 +238,7 @@ impl Cache {
         let before = pack::files(&self.path);
         let mut sink = self.sink(&odb, watch)?;
         let roots: Vec<Oid> = self.roots(&repo).into_iter().collect();
-        pack::copy(&repo, &roots, &[], &mut sink)?;
+        pack::copy(&repo, &roots, |_| false, &mut sink)?;
         sink.finish()?;
         let after = pack::files(&self.path);
         // Where no file is new, the one that was written is among the old ones.

@@ -20,11 +20,16 @@ pub enum GitError {
         /// What to do.
         hint: &'static str,
     },
-    /// The file of a token, a password or a certificate could not be read.
-    #[error("source.{key}: {} cannot be read", path.display())]
-    File {
-        /// The key below `source`, for example `auth.tokenFile`.
-        key: &'static str,
+    /// The token or password could not be read.
+    #[error("source.auth: the credentials cannot be read")]
+    Credentials {
+        /// Which, and why.
+        #[source]
+        source: Cause,
+    },
+    /// The certificates could not be read.
+    #[error("source.caFile: {} cannot be read", path.display())]
+    CaFile {
         /// The file.
         path: PathBuf,
         /// The system's reason.
@@ -207,7 +212,9 @@ impl GitError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Setting { hint, .. } => (*hint).to_owned(),
-            Self::File { .. } => "check that the file exists and that this process may read it".to_owned(),
+            Self::CaFile { .. } | Self::Credentials { .. } => {
+                "check that the file exists and that this process may read it".to_owned()
+            }
             Self::NotARepository { .. } => {
                 "check source.url; some servers say this of a repository that the credentials may not read"
                     .to_owned()

@@ -4,14 +4,15 @@ use std::{error::Error, fs, io::Read, path::Path, time::Duration};
 
 use reqwest::{Certificate, Client, Proxy, RequestBuilder, Url, redirect};
 
-use super::{GitAuth, GitSettings, error::GitError};
+use super::{GitSettings, error::GitError};
+use crate::config::{Auth, SecretText};
 
 /// Forges that look at the client's name expect git's; GitHub answers others with a page.
 const USER_AGENT: &str = concat!("git/2.0 (portcullis/", env!("CARGO_PKG_VERSION"), ")");
 /// The user name that goes with a token. Forges that take a token as password look at the token alone, and
 /// GitHub's application tokens want this name.
 const TOKEN_USER: &str = "x-access-token";
-/// Bytes that a file with a secret or with certificates may have.
+/// Bytes that a file with certificates may have.
 const MOST_FILE: u64 = 1 << 20;
 const CONNECT: Duration = Duration::from_secs(15);
 
@@ -53,8 +54,7 @@ pub(super) fn parse_proxy(text: &str) -> Result<Proxy, GitError> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, GitError> {
-    let failed =
-        |source: super::error::Cause| GitError::File { key: "caFile", path: file.to_owned(), source };
+    let failed = |source: super::error::Cause| GitError::CaFile { path: file.to_owned(), source };
     let bytes = read_bounded(file).map_err(|error| failed(error.into()))?;
     let certificates = Certificate::from_pem_bundle(&bytes).map_err(|error| failed(error.into()))?;
     if certificates.is_empty() {
@@ -66,41 +66,28 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, GitError> {
 /// A user name and a secret, for one conversation. Not `Debug`: it must not be printed.
 pub(super) struct Credentials {
     user: String,
-    secret: String,
+    secret: SecretText,
 }
 
 impl Credentials {
-    /// Reads them from their file, which may have changed since the last time.
-    pub(super) fn read(auth: &GitAuth) -> Result<Self, GitError> {
-        match auth {
-            GitAuth::Token { file } => {
-                Ok(Self { user: TOKEN_USER.to_owned(), secret: secret("auth.tokenFile", file)? })
-            }
-            GitAuth::Basic { username, password_file } => {
-                Ok(Self { user: username.clone(), secret: secret("auth.passwordFile", password_file)? })
-            }
+    /// Reads them from where they lie; they may have changed since the last time.
+    pub(super) fn read(auth: &Auth) -> Result<Self, GitError> {
+        let (user, secret) = match auth {
+            Auth::Token(token) => (TOKEN_USER, token),
+            Auth::Basic { username, password } => (username.as_str(), password),
+        };
+        let text = secret.read().map_err(|error| GitError::Credentials { source: error.into() })?;
+        if text.expose().chars().any(char::is_control) {
+            let why = format!("{secret} has more than one line, or control characters");
+            return Err(GitError::Credentials { source: why.into() });
         }
+        Ok(Self { user: user.to_owned(), secret: text })
     }
 
     /// Adds them to a request.
     pub(super) fn attach(&self, request: RequestBuilder) -> RequestBuilder {
-        request.basic_auth(&self.user, Some(&self.secret))
+        request.basic_auth(&self.user, Some(self.secret.expose()))
     }
-}
-
-fn secret(key: &'static str, file: &Path) -> Result<String, GitError> {
-    let failed = |source: super::error::Cause| GitError::File { key, path: file.to_owned(), source };
-    let bytes = read_bounded(file).map_err(|error| failed(error.into()))?;
-    // The error of from_utf8 holds the bytes; it is not passed on.
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".into()))?;
-    let text = text.trim_end_matches(['\n', '\r']);
-    if text.is_empty() {
-        return Err(failed("it is empty".into()));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(failed("it has more than one line, or control characters".into()));
-    }
-    Ok(text.to_owned())
 }
 
 fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
@@ -124,15 +111,17 @@ pub(super) fn refused(url: &str, error: reqwest::Error) -> GitError {
 fn is_certificate(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        let tls = error.downcast_ref::<rustls::Error>().or_else(|| {
-            // An io::Error names as its source not what it wraps but the source of that.
-            error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
-        });
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
-        {
-            return true;
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return matches!(
+                tls,
+                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+            );
         }
-        next = error.source();
+        // An io::Error names as its source not what it wraps but the source of that.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     false
 }

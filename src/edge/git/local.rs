@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use git2::{ErrorCode, Oid, Repository, RepositoryOpenFlags};
+use git2::{ErrorCode, OdbLookupFlags, Oid, Repository, RepositoryOpenFlags};
 
 use super::{
     advertisement::Advertisement,
@@ -56,9 +56,14 @@ impl LocalRemote {
         Ok(seen)
     }
 
-    /// Sends what `want` reaches and `haves` do not.
-    pub(super) fn download(&self, want: Oid, haves: &[Oid], sink: &mut PackSink<'_>) -> Result<(), GitError> {
-        pack::copy(&self.repo, &[want], haves, sink)
+    /// Sends what `want` reaches and `cache` does not have.
+    pub(super) fn download(
+        &self,
+        want: Oid,
+        cache: &git2::Odb<'_>,
+        sink: &mut PackSink<'_>,
+    ) -> Result<(), GitError> {
+        pack::copy(&self.repo, &[want], |id| cache.exists_ext(id, OdbLookupFlags::NO_REFRESH), sink)
     }
 
     fn unreadable(&self, error: &git2::Error) -> GitError {

@@ -1,19 +1,30 @@
 //! Packs: taking one in within bounds, and making one from a repository on this machine.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use git2::{ErrorClass, Odb, OdbPackwriter, Oid, Repository};
+use git2::{ErrorClass, ObjectType, Odb, OdbPackwriter, Oid, Repository};
 
-use super::{error::GitError, watch::Watch};
+use super::{
+    error::{Bound, GitError},
+    watch::Watch,
+};
 
 /// Bytes that one fetch may receive: 1 GiB, sixteen times the default `limits.totalSize`, room for a long
 /// history. More is no policy repository.
-pub(super) const MOST_RECEIVED: u64 = 1 << 30;
+const MOST_RECEIVED: u64 = 1 << 30;
+
+/// An error where a fetch received more than [`MOST_RECEIVED`].
+pub(super) fn check_received(found: u64) -> Result<(), GitError> {
+    if found > MOST_RECEIVED {
+        return Err(GitError::TooLarge { what: Bound::Received, found, limit: MOST_RECEIVED });
+    }
+    Ok(())
+}
 
 /// Takes a pack piece by piece, checks every object in it, and keeps it when it is complete.
 pub(super) struct PackSink<'repo> {
@@ -37,7 +48,7 @@ impl<'repo> PackSink<'repo> {
     pub(super) fn write(&mut self, piece: &[u8]) -> Result<(), GitError> {
         self.watch.check()?;
         self.received += piece.len() as u64;
-        self.watch.received(self.received, MOST_RECEIVED)?;
+        check_received(self.received)?;
         self.writer.write_all(piece).map_err(|_| self.failed(&git2::Error::last_error(-1)))
     }
 
@@ -72,11 +83,15 @@ impl<'repo> PackSink<'repo> {
     }
 }
 
-/// Writes a pack of all that `wants` reach and `haves` do not.
+/// Writes a pack of all that `wants` reach and `has` does not have. What `has` has is not entered: there, all
+/// below it is too.
+///
+/// The objects are found here and not by libgit2, which follows folders in folders by recursion and would
+/// overflow the stack of its thread in a tree that is deep enough.
 pub(super) fn copy(
     from: &Repository,
     wants: &[Oid],
-    haves: &[Oid],
+    has: impl Fn(Oid) -> bool,
     sink: &mut PackSink<'_>,
 ) -> Result<(), GitError> {
     let watch = sink.watch.clone();
@@ -88,20 +103,43 @@ pub(super) fn copy(
             transient: false,
         },
     };
-    let mut walk = from.revwalk().map_err(unreadable)?;
-    for id in wants {
-        walk.push(*id).map_err(unreadable)?;
-    }
-    for id in haves {
-        if from.find_commit(*id).is_ok() {
-            walk.hide(*id).map_err(unreadable)?;
-        }
-    }
     let mut builder = from.packbuilder().map_err(unreadable)?;
     builder.set_threads(1);
     let during = watch.clone();
     builder.set_progress_callback(move |_, _, _| during.check().is_ok()).map_err(unreadable)?;
-    builder.insert_walk(&mut walk).map_err(unreadable)?;
+    let mut seen = HashSet::new();
+    let mut is_new = |id: Oid| seen.insert(id) && !has(id);
+    let mut commits = wants.to_vec();
+    let mut folders = Vec::new();
+    while let Some(id) = commits.pop() {
+        if !is_new(id) {
+            continue;
+        }
+        let commit = from.find_commit(id).map_err(unreadable)?;
+        builder.insert_object(id, None).map_err(unreadable)?;
+        commits.extend(commit.parent_ids());
+        folders.push((commit.tree_id(), String::new()));
+        while let Some((id, name)) = folders.pop() {
+            watch.check()?;
+            if !is_new(id) {
+                continue;
+            }
+            let tree = from.find_tree(id).map_err(unreadable)?;
+            builder.insert_object(id, Some(&name)).map_err(unreadable)?;
+            for entry in &tree {
+                // The name only helps to find what resembles one another.
+                let name = entry.name().unwrap_or_default();
+                match entry.kind() {
+                    Some(ObjectType::Tree) => folders.push((entry.id(), name.to_owned())),
+                    Some(ObjectType::Blob) if is_new(entry.id()) => {
+                        builder.insert_object(entry.id(), Some(name)).map_err(unreadable)?;
+                    }
+                    // A submodule's commit is in another repository.
+                    _ => {}
+                }
+            }
+        }
+    }
     let mut refused = None;
     let written = builder.foreach(|piece| match sink.write(piece) {
         Ok(()) => true,

@@ -17,7 +17,7 @@ use super::{
     advertisement::Advertisement,
     error::{Bound, GitError},
     http::{self, Credentials},
-    pack::{MOST_RECEIVED, PackSink},
+    pack::{self, PackSink},
     pkt::{self, Decoder, Packet},
     watch::Watch,
 };
@@ -155,7 +155,7 @@ impl SmartRemote {
             response.chunk().await.map_err(|error| http::refused(self.watch.url(), error))?
         {
             received += piece.len() as u64;
-            self.watch.received(received, MOST_RECEIVED)?;
+            pack::check_received(received)?;
             decoder.feed(&piece);
             while let Some(packet) = decoder.next().map_err(|error| self.protocol(&error.to_string()))? {
                 // Before the pack come lines that acknowledge what is here already; they start with a letter,
@@ -163,9 +163,9 @@ impl SmartRemote {
                 match packet {
                     Packet::Flush => is_complete = has_pack,
                     Packet::Data(data) => match data.split_first() {
-                        Some((1, pack)) => {
+                        Some((1, piece)) => {
                             has_pack = true;
-                            sink.write(pack)?;
+                            sink.write(piece)?;
                         }
                         Some((3, message)) => return Err(self.server(printable(message), true)),
                         // A reference that moved between the two requests ends here; the next fetch sees it.

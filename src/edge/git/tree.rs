@@ -47,6 +47,8 @@ pub enum FileIssue {
     TooLarge {
         /// Its size in bytes.
         size: u64,
+        /// How many may be.
+        limit: u64,
     },
     /// A name that is not UTF-8, has control characters, is too long, or is no name (`.`, `..`).
     InvalidPath,
@@ -55,6 +57,18 @@ pub enum FileIssue {
         /// How many may be.
         limit: usize,
     },
+}
+
+impl std::fmt::Display for FileIssue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Symlink => f.write_str("it is a symbolic link"),
+            Self::Submodule => f.write_str("it is a submodule"),
+            Self::TooLarge { size, limit } => write!(f, "it has {size} bytes, and {limit} are allowed"),
+            Self::InvalidPath => f.write_str("its name is not UTF-8, has control characters, or is too long"),
+            Self::TooDeep { limit } => write!(f, "it lies in more than {limit} folders"),
+        }
+    }
 }
 
 /// Whether a file of this name is read: YAML, JSON and ignore files.
@@ -192,7 +206,7 @@ impl Reader<'_> {
             ));
         }
         if size > self.limits.file_size {
-            place.insert(Err(FileIssue::TooLarge { size }));
+            place.insert(Err(FileIssue::TooLarge { size, limit: self.limits.file_size }));
             return self.count();
         }
         self.total += size;

@@ -1,10 +1,10 @@
-//! The bounds of one fetch: a deadline, a stop from outside, and a count of the bytes received.
+//! The bounds of one fetch: a deadline, and a stop from outside.
 
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Bound, GitError};
+use super::error::GitError;
 
 /// Asked at every step of a fetch whether it may go on.
 #[derive(Clone, Debug)]
@@ -51,11 +51,6 @@ impl Watch {
                 result.unwrap_or_else(|_| Err(self.timeout()))
             }
         }
-    }
-
-    /// An error where more bytes came than may.
-    pub(super) fn received(&self, found: u64, limit: u64) -> Result<(), GitError> {
-        if found > limit { Err(GitError::TooLarge { what: Bound::Received, found, limit }) } else { Ok(()) }
     }
 
     fn timeout(&self) -> GitError {

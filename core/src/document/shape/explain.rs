@@ -119,6 +119,7 @@ impl Explainer<'_> {
         for error in errors {
             self.collect(error, &mut words);
         }
+        let is_text = |words: &Expected| words.nouns.iter().any(|noun| noun == "text");
         let found = self.node.find(pointer);
         let text = found.and_then(Node::as_str);
         let hint = match text {
@@ -130,6 +131,10 @@ impl Explainer<'_> {
                 {
                     Some(format!("write `{number}s` for {number} seconds"))
                 }
+                Some(NodeKind::Number(_)) if is_text(&words) => Some("put quotes around it".to_owned()),
+                Some(NodeKind::Bool(_)) if is_text(&words) => Some(
+                    "put quotes around it: YAML reads y, yes, on, n, no and off as true and false".to_owned(),
+                ),
                 _ => None,
             },
         };
@@ -292,11 +297,19 @@ fn describe(node: &Node, plain: bool) -> String {
 /// The candidate a typo was probably meant to be.
 pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let lower = text.to_lowercase();
+    // A word that goes on, or stops early, is as near as a word with a slip.
+    let begins = |candidate: &str| {
+        let short = candidate.len().min(lower.len());
+        short >= 3 && (lower.starts_with(candidate) || candidate.starts_with(&lower))
+    };
+    let likeness = |candidate: &str| {
+        let candidate = candidate.to_lowercase();
+        let near = strsim::normalized_damerau_levenshtein(&lower, &candidate);
+        if begins(&candidate) { near.max(0.6) } else { near }
+    };
     candidates
         .into_iter()
-        .map(|candidate| {
-            (strsim::normalized_damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate)
-        })
+        .map(|candidate| (likeness(candidate), candidate))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
