@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+mod audit;
+pub mod audit_local;
 pub mod check;
 pub mod config;
 mod config_arg;
@@ -34,6 +36,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::Args),
+    Audit(audit::AuditArgs),
     Verify(verify::Args),
     Plan(plan::PlanArgs),
     Sync(sync::SyncArgs),
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
