@@ -27,7 +27,9 @@ impl Patterns {
             }
             let compiled = match RegexBuilder::new(&translate(pattern)).size_limit(SIZE_LIMIT).build() {
                 Ok(regex) => Some(regex),
-                Err(regex::Error::CompiledTooBig(_)) => return Err(TooLarge(pattern.chars().take(80).collect())),
+                Err(regex::Error::CompiledTooBig(_)) => {
+                    return Err(TooLarge(pattern.chars().take(80).collect()));
+                }
                 Err(_) => None,
             };
             self.0.insert(pattern.to_owned(), compiled);

@@ -13,8 +13,12 @@ pub(super) type Shim = fn(&[Value]) -> Option<Value>;
 
 /// Name, arguments, and the shim, of those that remember nothing.
 pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
-    ("all", 1, |args| booleans(args).map(|mut items| items.all(|item| *item == Value::Bool(true))).map(Value::Bool)),
-    ("any", 1, |args| booleans(args).map(|mut items| items.any(|item| *item == Value::Bool(true))).map(Value::Bool)),
+    ("all", 1, |args| {
+        booleans(args).map(|mut items| items.all(|item| *item == Value::Bool(true))).map(Value::Bool)
+    }),
+    ("any", 1, |args| {
+        booleans(args).map(|mut items| items.any(|item| *item == Value::Bool(true))).map(Value::Bool)
+    }),
     ("array.flatten", 1, |args| match args {
         [Value::Array(items)] => Some(Value::from(
             items
@@ -133,7 +137,9 @@ pub(super) const PATTERN_SHIMS: &[(&str, u8, PatternShim)] = &[
     }),
     ("regex.split", 2, |patterns, args| {
         let (Some(pattern), Some(base)) = (text(args, 0), text(args, 1)) else { return Ok(None) };
-        Ok(patterns.get(pattern)?.map(|regex| Value::from(regex.split(base).map(Value::from).collect::<Vec<_>>())))
+        Ok(patterns
+            .get(pattern)?
+            .map(|regex| Value::from(regex.split(base).map(Value::from).collect::<Vec<_>>())))
     }),
     ("regex.replace", 3, |patterns, args| {
         let (Some(base), Some(pattern), Some(value)) = (text(args, 0), text(args, 1), text(args, 2)) else {
@@ -146,7 +152,9 @@ pub(super) const PATTERN_SHIMS: &[(&str, u8, PatternShim)] = &[
             return Ok(None);
         };
         Ok(patterns.get(pattern)?.map(|regex| {
-            Value::from(regex.find_iter(base).take(most).map(|found| Value::from(found.as_str())).collect::<Vec<_>>())
+            Value::from(
+                regex.find_iter(base).take(most).map(|found| Value::from(found.as_str())).collect::<Vec<_>>(),
+            )
         }))
     }),
     ("regex.find_all_string_submatch_n", 3, |patterns, args| {

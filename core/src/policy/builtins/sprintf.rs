@@ -60,7 +60,8 @@ const MAX_NUMBER: usize = 1_000_000;
 pub(super) fn sprintf(format: &str, values: &[Value]) -> String {
     let args: Vec<Arg> = values.iter().map(Arg::new).collect();
     let format: Vec<char> = format.chars().collect();
-    let mut printer = Printer { out: String::new(), args: &args, next: 0, reordered: false, good_index: true };
+    let mut printer =
+        Printer { out: String::new(), args: &args, next: 0, reordered: false, good_index: true };
     printer.run(&format);
     printer.out
 }
@@ -230,7 +231,8 @@ fn print(arg: &Arg, verb: char, flags: Flags) -> String {
 fn print_int(int: i128, verb: char, flags: Flags) -> Option<String> {
     let magnitude = int.unsigned_abs();
     let signed = |digits: String| if int < 0 { format!("-{digits}") } else { digits };
-    let character = || u32::try_from(int).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
+    let character =
+        || u32::try_from(int).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
     Some(match verb {
         'd' | 'v' => print_digits(&int.to_string(), flags, ""),
         's' if i64::try_from(int).is_err() => print_digits(&int.to_string(), flags, ""),
