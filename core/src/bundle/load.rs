@@ -131,12 +131,11 @@ fn sort(files: &[SourceFile], options: &LoadOptions, bundle: &mut Bundle, findin
         } else if read::is_document_file(&file.path) {
             entry.class = LayoutClass::Policy;
             let raws = read::documents(file, &options.limits, findings);
-            entry.detail = describe(&raws);
+            entry.detail =
+                if is_kustomization(&file.path) { "a kustomization".to_owned() } else { describe(&raws) };
             for raw in raws {
                 entry.documents += usize::from(place(raw, &mut sorted, bundle, findings));
             }
-        } else if is_kustomization(&file.path) {
-            entry.detail = "kustomization".to_owned();
         }
         if !file.path.ends_with(layout::IGNORE_FILE) {
             bundle.layout.push(entry);
@@ -293,6 +292,16 @@ fn exemptions(sorted: &Sorted, today: Option<Date>, bundle: &mut Bundle, finding
         bundle.broken.extend(found.broken);
         read.extend(found.exemption);
     }
+    // Without its policy nobody can tell whether an Exemption may be: the last good versions stay.
+    if bundle.broken.iter().any(|broken| broken.id.kind == DocKind::ExemptionPolicy) {
+        for exemption in &read {
+            bundle.broken.push(Broken {
+                id: DocId { kind: DocKind::Exemption, name: exemption.name.clone() },
+                location: exemption.location.clone(),
+                covers: Coverage::Patterns(exemption.rule.constraints.clone()),
+            });
+        }
+    }
     read.retain(|exemption| !is_broken(bundle, DocKind::Exemption, &exemption.name));
     bundle.exemptions = read;
 }
@@ -362,7 +371,7 @@ fn held(bundle: &mut Bundle) {
     let mut held: BTreeMap<ConstraintId, Vec<String>> = BTreeMap::new();
     for broken in &bundle.broken {
         let reason = format!(
-            "the {} `{}` has errors ({}:{})",
+            "the {} `{}` cannot be relied on ({}:{})",
             broken.id.kind.as_str(),
             broken.id.name,
             broken.location.file,
