@@ -56,7 +56,9 @@ fn dotted(pointer: &str) -> String {
     let mut out = String::new();
     for part in pointer.split('/').skip(1) {
         if part.bytes().all(|byte| byte.is_ascii_digit()) {
-            out.push_str(&format!("[{part}]"));
+            out.push('[');
+            out.push_str(part);
+            out.push(']');
         } else {
             if !out.is_empty() {
                 out.push('.');

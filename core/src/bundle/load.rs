@@ -59,7 +59,7 @@ pub fn load(files: &[SourceFile], options: &LoadOptions) -> Bundle {
     for raw in &sorted.policies {
         match exemption_lint::read_policy(raw, &mut findings) {
             Ok(policy) => bundle.exemption_policies.push(policy),
-            Err(broken) => bundle.broken.push(broken),
+            Err(broken) => bundle.broken.push(*broken),
         }
     }
     let around = Surroundings {
@@ -158,11 +158,7 @@ fn place(raw: Raw, sorted: &mut Sorted, bundle: &mut Bundle, findings: &mut Find
             unsupported::document(&raw, findings);
             sorted.later.push(raw);
         }
-        Sort::Nameless if is_kustomization(&raw.location.file) => {
-            kustomization(&raw, findings);
-            return false;
-        }
-        Sort::Unmanaged if is_kustomization(&raw.location.file) => {
+        Sort::Nameless | Sort::Unmanaged if is_kustomization(&raw.location.file) => {
             kustomization(&raw, findings);
             return false;
         }
