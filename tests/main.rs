@@ -11,9 +11,12 @@
 
 mod config;
 mod git;
+mod outbox;
 mod starter;
+mod store;
 
 mod support {
     pub mod git_server;
+    pub mod receiver;
     pub mod repo;
 }

@@ -1,6 +1,6 @@
 //! `portcullis outbox`: what waits to be delivered, what was, and what a person wants done about it.
 
-use std::io::IsTerminal as _;
+use std::{fmt::Write as _, io::IsTerminal as _};
 
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -182,7 +182,12 @@ fn table(header: &[&str], terminal: bool) -> Table {
 }
 
 fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut text = String::new();
+    for line in table.lines() {
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 fn list(rows: &[DeliveryRow], closed: &[ClosedSink], now: Timestamp, terminal: bool) -> String {
@@ -205,10 +210,9 @@ fn list(rows: &[DeliveryRow], closed: &[ClosedSink], now: Timestamp, terminal: b
         lines(&table)
     };
     for sink in closed {
-        text += &format!(
-            "sink {} is closed since {}: {}\n  to open it: portcullis outbox enable {}\n",
-            sink.sink, sink.at, sink.reason, sink.sink
-        );
+        let name = &sink.sink;
+        let _ = writeln!(text, "sink {name} is closed since {}: {}", sink.at, sink.reason);
+        let _ = writeln!(text, "  to open it: portcullis outbox enable {name}");
     }
     text
 }
@@ -237,7 +241,7 @@ fn show(delivery: &Delivery, attempts: &[Attempt], now: Timestamp, terminal: boo
         ("ended", row.ended.map(|at| at.to_string()).unwrap_or_default()),
     ];
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("  {name:<11} {value}\n");
+        let _ = writeln!(text, "  {name:<11} {value}");
     }
     if !attempts.is_empty() {
         let mut table = table(&["AT", "OUTCOME", "STATUS", "MS", "ERROR"], terminal);
@@ -253,7 +257,7 @@ fn show(delivery: &Delivery, attempts: &[Attempt], now: Timestamp, terminal: boo
         text += &lines(&table);
     }
     if row.state == DeliveryState::Dead {
-        text += &format!("to send it again: portcullis outbox replay {}\n", row.id);
+        let _ = writeln!(text, "to send it again: portcullis outbox replay {}", row.id);
     }
     text
 }

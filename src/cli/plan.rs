@@ -60,7 +60,9 @@ async fn newest(ports: &Ports) -> Result<(Arc<Prepared>, Option<String>), CliErr
         Ok(fetched) => (fetched.revision, None),
         Err(error) => match ports.source.last_fetched() {
             Some(revision) => {
-                let note = format!("note: the remote cannot be asked ({error}); this is about the last revision fetched");
+                let note = format!(
+                    "note: the remote cannot be asked ({error}); this is about the last revision fetched"
+                );
                 (revision, Some(note))
             }
             None => {

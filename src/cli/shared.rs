@@ -11,7 +11,7 @@ use super::{CliError, ConfigArg};
 use crate::{
     chance::Chance,
     clock::SystemClock,
-    edge::store::StoreError,
+    edge::store::{Store, StoreError},
     pipeline::ports::{Ports, StartError},
 };
 
@@ -37,7 +37,9 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<
 /// Loads the configuration and opens everything to write.
 pub async fn writing(config: &ConfigArg) -> Result<Ports, CliError> {
     let config = config.load()?.config;
-    Ports::open(config, Arc::new(SystemClock), Arc::new(Chance::from_system())).await.map_err(|error| start(&error))
+    Ports::open(config, Arc::new(SystemClock), Arc::new(Chance::from_system()))
+        .await
+        .map_err(|error| start(&error))
 }
 
 /// Loads the configuration and opens everything to read, beside whoever writes.
@@ -52,9 +54,8 @@ pub async fn reading(config: &ConfigArg) -> Result<Ports, CliError> {
 pub fn start(error: &StartError) -> CliError {
     let what = CliError::caused("cannot start", error);
     match error {
-        StartError::Store(StoreError::Absent { .. }) => {
-            what.hint("nothing has run here yet: `portcullis run` or `portcullis sync --once` makes the store")
-        }
+        StartError::Store(StoreError::Absent { .. }) => what
+            .hint("nothing has run here yet: `portcullis run` or `portcullis sync --once` makes the store"),
         StartError::Source(error) => match error.hint() {
             Some(hint) => what.hint(hint),
             None => what,
@@ -80,6 +81,9 @@ pub fn table(header: &[&str]) -> Table {
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -102,4 +106,16 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
 pub fn caller() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Opens the store alone.
+pub async fn store(config: &ConfigArg, reading: bool) -> Result<Store, CliError> {
+    let config = config.load()?.config;
+    let (url, cluster, instance) = (&config.storage.url, &config.cluster.name, &config.instance);
+    let opened = if reading {
+        Store::open_reading(url, cluster, instance).await
+    } else {
+        Store::open(url, cluster, instance).await
+    };
+    opened.map_err(|error| start(&StartError::Store(error)))
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::NotificationEvent,
     edge::{
-        cluster::{Cluster, ClusterError},
+        cluster::ClusterError,
         objects::{ObjectSource, SourceError},
         store::{self, Cause, NewEvidence, RunId, RunRecord, StoreError},
     },

@@ -10,7 +10,7 @@ use super::{
     Source, Standing, Summary,
     constraints::{self, is_open, size},
     gaps, notices,
-    score::Tally,
+    score::Tallies,
     sentences,
 };
 use crate::{
@@ -38,14 +38,14 @@ impl Report {
         sort_findings(&mut findings, &stages);
         sort_findings(&mut fixed, &stages);
 
-        let tallies = Tally::by_constraint(&input.ledger);
+        let tallies = Tallies::of(&input.ledger);
         let rows = constraints::rows(states, &findings, &tallies, started);
         let not_evaluated = gaps::not_evaluated(&input.ledger, &rows);
         let mut summary = summary(&rows, &findings, &fixed, &exemptions);
         summary.standing = match &run {
             _ if summary.policies == 0 => Standing::NoPolicies,
             None => Standing::NoEvidence,
-            Some(run) if !run.complete => Standing::Incomplete,
+            Some(run) if not_evaluated.leaves_open(run) => Standing::Incomplete,
             _ if summary.open_at_deny > 0 => Standing::Violated,
             _ if summary.open > 0 => Standing::Open,
             _ => Standing::InOrder,

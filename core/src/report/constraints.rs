@@ -9,7 +9,9 @@ use jiff::Timestamp;
 
 use super::{
     ConstraintRow, ConstraintState, NamespaceRow, ReportFinding, Severity, SeverityCounts, StandardRow,
-    StandardStatus, Verdict, filter::namespace_of, score::Tally,
+    StandardStatus, Verdict,
+    filter::namespace_of,
+    score::{Tallies, Tally},
 };
 use crate::{
     audit::{Class, Status, Subject},
@@ -36,7 +38,7 @@ struct Open<'a> {
 pub(super) fn rows(
     states: Vec<ConstraintState>,
     findings: &[ReportFinding],
-    tallies: &BTreeMap<ConstraintId, Tally>,
+    tallies: &Tallies,
     started: Option<Timestamp>,
 ) -> Vec<ConstraintRow> {
     let mut open: BTreeMap<&ConstraintId, Open<'_>> = BTreeMap::new();
@@ -54,7 +56,7 @@ pub(super) fn rows(
     let mut rows: Vec<ConstraintRow> = states
         .into_iter()
         .map(|state| {
-            let tally = tallies.get(&state.id).cloned().unwrap_or_default();
+            let tally = tallies.get(&state.id);
             let open = open.remove(&state.id).unwrap_or_default();
             let verdict = verdict(&state, &tally, open.failing.len(), started);
             // No finding says nothing about what the audit cannot see.

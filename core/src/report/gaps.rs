@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{ConstraintRow, Gap, NotAuditable, NotEvaluated, Verdict};
+use super::{ConstraintRow, Gap, NotAuditable, NotEvaluated, Verdict, score::is_about_all};
 use crate::{
     audit::{HoleClass, LedgerRow},
     identity::ConstraintId,
@@ -13,7 +13,9 @@ use crate::{
 
 /// The holes of a ledger by reason, and the constraints nobody can or did judge.
 pub(super) fn not_evaluated(ledger: &[LedgerRow], rows: &[ConstraintRow]) -> NotEvaluated {
-    let shown: BTreeSet<&ConstraintId> = rows.iter().map(|row| &row.state.id).collect();
+    // What no audit can judge is a list of its own; its objects are no gaps besides.
+    let shown: BTreeSet<&ConstraintId> =
+        rows.iter().filter(|row| row.state.not_auditable.is_none()).map(|row| &row.state.id).collect();
     let mut not_auditable: Vec<NotAuditable> = rows
         .iter()
         .filter_map(|row| {
@@ -40,22 +42,32 @@ pub(super) fn not_evaluated(ledger: &[LedgerRow], rows: &[ConstraintRow]) -> Not
 struct Gathered<'a> {
     kinds: BTreeSet<&'a str>,
     counts: BTreeMap<&'a ConstraintId, u64>,
+    everywhere: u64,
 }
 
 fn gaps(ledger: &[LedgerRow], shown: &BTreeSet<&ConstraintId>, class: HoleClass) -> Vec<Gap> {
     let mut reasons: BTreeMap<&str, Gathered<'_>> = BTreeMap::new();
-    for row in ledger.iter().filter(|row| shown.contains(&row.constraint)) {
+    for row in ledger {
+        let about_all = is_about_all(&row.constraint);
+        if !about_all && !shown.contains(&row.constraint) {
+            continue;
+        }
         for hole in row.holes.iter().filter(|hole| hole.class == class) {
             let gathered = reasons.entry(&hole.reason).or_default();
             gathered.kinds.insert(&row.kind);
-            *gathered.counts.entry(&row.constraint).or_default() += hole.count;
+            if about_all {
+                gathered.everywhere += hole.count;
+            } else {
+                *gathered.counts.entry(&row.constraint).or_default() += hole.count;
+            }
         }
     }
     let mut gaps: Vec<Gap> = reasons
         .into_iter()
         .map(|(reason, gathered)| Gap {
             reason: reason.to_owned(),
-            count: gathered.counts.values().copied().max().unwrap_or(0),
+            count: gathered.everywhere + gathered.counts.values().copied().max().unwrap_or(0),
+            everywhere: gathered.everywhere > 0,
             kinds: gathered.kinds.into_iter().map(str::to_owned).collect(),
             constraints: gathered.counts.into_keys().cloned().collect(),
         })

@@ -414,6 +414,11 @@ pub struct NotEvaluated {
 }
 
 impl NotEvaluated {
+    /// Whether a run is incomplete for more than the policies that no audit can judge.
+    pub fn leaves_open(&self, run: &RunFacts) -> bool {
+        !run.complete && (!self.unknown.is_empty() || self.not_auditable.is_empty() || run.finished.is_none())
+    }
+
     /// Whether everything was evaluated, and is enforced where it was.
     pub fn is_empty(&self) -> bool {
         self.not_auditable.is_empty()
@@ -443,6 +448,8 @@ pub struct Gap {
     pub count: u64,
     /// The kinds of objects; `*` where every kind may be concerned.
     pub kinds: Vec<String>,
-    /// The constraints it touches.
+    /// Whether it touches every constraint.
+    pub everywhere: bool,
+    /// The constraints it touches, where it does not touch all.
     pub constraints: Vec<ConstraintId>,
 }

@@ -29,7 +29,7 @@ fn evidence(report: &Report) -> Option<Notice> {
             "This report holds no evidence. Whether anything violates a policy is unknown.",
         ));
     };
-    if !run.complete {
+    if report.not_evaluated.leaves_open(run) {
         let reasons = &report.not_evaluated.unknown;
         let why = match reasons.as_slice() {
             [] => "The audit was cut short.".to_owned(),
@@ -49,7 +49,14 @@ fn evidence(report: &Report) -> Option<Notice> {
             ),
         ));
     }
-    None
+    let blind = super::constraints::size(report.not_evaluated.not_auditable.len());
+    (blind > 0).then(|| {
+        notice(
+            NoticeLevel::Warning,
+            format!("No audit can judge {}", many(blind, "policy", "policies")),
+            "Whether they are kept is unknown, and does not count as passing; see “Not evaluated”.",
+        )
+    })
 }
 
 fn sync(report: &Report) -> Option<Notice> {

@@ -81,13 +81,14 @@ pub(super) fn incomplete() -> ReportInput {
     if let Some(run) = &mut input.run {
         run.complete = false;
     }
-    for row in input.ledger.iter_mut().filter(|row| row.kind == "Pod") {
-        row.holes.push(hole(
-            HoleClass::Unknown,
-            "objects/shop/cart.yaml:14: found a tab where spaces are expected",
-            1,
-        ));
-    }
+    let mut unreadable = judged(&constraint("*", "*", Stage::Deny), "*", 0, 0);
+    unreadable.group = "*".to_owned();
+    unreadable.holes.push(hole(
+        HoleClass::Unknown,
+        "objects/shop/cart.yaml:14: found a tab where spaces are expected",
+        1,
+    ));
+    input.ledger.push(unreadable);
     let mut forbidden = judged(&input.constraints[0], "DaemonSet", 0, 0);
     forbidden.holes.push(hole(
         HoleClass::Unknown,

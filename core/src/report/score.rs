@@ -31,11 +31,11 @@ impl Score {
     /// The score of a run's ledger over the constraints in force; rows of other constraints are left out.
     pub fn of(ledger: &[LedgerRow], constraints: &[ConstraintState], run: Option<&RunFacts>) -> Self {
         let started = run.map(|run| run.started);
-        let tallies = Tally::by_constraint(ledger);
+        let tallies = Tallies::of(ledger);
         let (mut passed, mut judged) = (0_u128, 0_u128);
         let (mut covered, mut counted, mut whole) = (0_u128, 0_u128, true);
         for state in constraints {
-            let tally = tallies.get(&state.id).cloned().unwrap_or_default();
+            let tally = tallies.get(&state.id);
             let weight = u128::from(state.severity.weight());
             let pass = if state.not_auditable.is_some() { 0 } else { tally.passed() };
             passed += weight * u128::from(pass);
@@ -58,6 +58,14 @@ fn tenths(part: u128, all: u128, whole: bool) -> f64 {
     f64::from(u16::try_from(tenths).unwrap_or(0)) / 10.0
 }
 
+/// The ledger by constraint.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tallies {
+    tallies: BTreeMap<ConstraintId, Tally>,
+    /// What is missing for every constraint alike.
+    everywhere: u64,
+}
+
 /// The ledger of one constraint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -67,16 +75,23 @@ pub(super) struct Tally {
     pub errors: u64,
     /// Whether anything it is about is unknown.
     pub incomplete: bool,
+    /// Whether the ledger names it.
+    named: bool,
     /// Judged and missing objects of each kind.
     kinds: Vec<(u64, u64)>,
     /// Objects of an unknown kind that are missing.
     anywhere: u64,
 }
 
-impl Tally {
+/// Whether a row of the ledger is about every constraint.
+pub(super) fn is_about_all(constraint: &ConstraintId) -> bool {
+    constraint.kind == "*" && constraint.name == "*"
+}
+
+impl Tallies {
     /// The rows of each constraint added up.
-    pub fn by_constraint(ledger: &[LedgerRow]) -> BTreeMap<ConstraintId, Self> {
-        let mut tallies: BTreeMap<ConstraintId, Self> = BTreeMap::new();
+    pub fn of(ledger: &[LedgerRow]) -> Self {
+        let mut all = Self::default();
         for row in ledger {
             let unknown: u64 = row
                 .holes
@@ -84,9 +99,14 @@ impl Tally {
                 .filter(|hole| hole.class == HoleClass::Unknown)
                 .map(|hole| hole.count.max(1))
                 .sum();
-            // An object that failed to evaluate may be counted as an error and as a hole.
+            // An object that failed to evaluate is an error and a hole.
             let missing = unknown.max(row.errors);
-            let tally = tallies.entry(row.constraint.clone()).or_default();
+            if is_about_all(&row.constraint) {
+                all.everywhere += missing;
+                continue;
+            }
+            let tally = all.tallies.entry(row.constraint.clone()).or_default();
+            tally.named = true;
             tally.evaluated += row.evaluated;
             tally.violated += row.violated;
             tally.exempt += row.exempt;
@@ -95,20 +115,25 @@ impl Tally {
             if row.kind == "*" {
                 tally.anywhere += missing;
             } else {
-                tally.kinds.push((row.evaluated.saturating_sub(row.errors), missing));
+                tally.kinds.push((row.evaluated, missing));
             }
         }
-        tallies
+        all
     }
 
+    /// The rows of one constraint, with what is missing for all.
+    pub fn get(&self, id: &ConstraintId) -> Tally {
+        let mut tally = self.tallies.get(id).cloned().unwrap_or_default();
+        tally.anywhere += self.everywhere;
+        tally.incomplete |= self.everywhere > 0;
+        tally
+    }
+}
+
+impl Tally {
     /// Objects that were judged and are neither violating nor excused.
     pub fn passed(&self) -> u64 {
-        self.evaluated.saturating_sub(self.violated).saturating_sub(self.exempt).saturating_sub(self.errors)
-    }
-
-    /// Whether no row of the ledger says anything.
-    pub fn is_blank(&self) -> bool {
-        self.evaluated == 0 && self.errors == 0 && !self.incomplete
+        self.evaluated.saturating_sub(self.violated).saturating_sub(self.exempt)
     }
 
     /// Share of its objects that were judged, in millionths; `None` where there is none.
@@ -142,6 +167,6 @@ impl Tally {
 
     /// Whether no run has judged the constraint since it came to be what it is.
     pub fn not_audited(&self, state: &ConstraintState, started: Option<Timestamp>) -> bool {
-        self.is_blank() && started.is_none_or(|started| state.since.is_none_or(|since| since > started))
+        !self.named && started.is_none_or(|started| state.since.is_none_or(|since| since > started))
     }
 }

@@ -75,18 +75,19 @@ pub(super) fn list(items: &[String]) -> String {
     }
 }
 
-/// The first letter made a capital, for the start of a sentence.
+/// The first letter made a capital, for the start of a sentence; a name or a path stays as it is.
 pub(super) fn sentence(text: &str) -> String {
+    let word = text.split([' ', ':', ',']).next().unwrap_or("");
     let mut letters = text.chars();
     match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
+        Some(first) if word.chars().all(char::is_lowercase) => first.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{age, count, delta, list, many, took};
+    use super::{age, count, delta, list, many, sentence, took};
     use jiff::Timestamp;
 
     #[test]
@@ -106,6 +107,13 @@ mod tests {
         assert_eq!(age(from, at(86_400 * 12)), "12 days");
         assert_eq!(age(at(60), from), "under a minute");
         assert_eq!(took(from, Timestamp::from_millisecond(2_850).unwrap()), "2.8 s");
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_a_path_does_not() {
+        assert_eq!(sentence("soak 9d of 14d"), "Soak 9d of 14d");
+        assert_eq!(sentence("objects/cart.yaml:3: not YAML"), "objects/cart.yaml:3: not YAML");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

@@ -271,7 +271,7 @@ fn namespace_selectors_know_the_namespaces_of_the_inventory() {
     assert_eq!(
         tree.case(
             "samples/pod.yaml",
-            "[{violations: 1, message: '^unable to match constraints: .*web :namespace selector for namespace-scoped'}]"
+            "[{violations: 1, message: '^unable to match constraints: .*web :failed to run Match criteria: namespace selector'}]"
         ),
         Ok(())
     );

@@ -144,7 +144,7 @@ fn opening(path: &Path, error: sqlx::Error) -> StoreError {
     // The low byte of SQLite's extended result codes is the primary one.
     let code = error
         .as_database_error()
-        .and_then(|error| error.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .and_then(|code| code.parse::<u32>().ok())
         .map(|code| code & 0xff);
     match code {

@@ -182,7 +182,8 @@ pub(in super::super) struct GapView {
 pub(in super::super) fn gaps(gaps: &[Gap], report: &Report) -> Vec<GapView> {
     gaps.iter()
         .map(|gap| {
-            let all = gap.constraints.len() >= report.constraints.len() && gap.constraints.len() > 1;
+            let all = gap.everywhere
+                || (gap.constraints.len() >= report.constraints.len() && gap.constraints.len() > 1);
             let names: Vec<String> = gap.constraints.iter().map(ToString::to_string).collect();
             GapView {
                 reason: sentence(&gap.reason),
@@ -192,7 +193,7 @@ pub(in super::super) fn gaps(gaps: &[Gap], report: &Report) -> Vec<GapView> {
                 } else {
                     gap.kinds.join(", ")
                 },
-                policies: if all { format!("all {}", names.len()) } else { list(&names) },
+                policies: if all { "all".to_owned() } else { list(&names) },
             }
         })
         .collect()
