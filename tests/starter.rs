@@ -1,5 +1,15 @@
 //! The starter bundle: its suites, its shape, and what it finds in public manifests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "the functions that tests share fail as tests do"
+)]
+
+mod findings;
+
 use std::{
     collections::BTreeSet,
     fs,

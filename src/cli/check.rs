@@ -11,7 +11,7 @@ use std::{
 use jiff::tz::TimeZone;
 use portcullis_core::{
     bundle::{self, Bundle, LoadOptions, SourceFile},
-    problem::{Problem, Severity},
+    problem::Severity,
     suite::{self, Settings, SuiteResult},
 };
 
@@ -64,12 +64,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
 #[derive(Debug)]
 pub struct Checked {
     files: Vec<SourceFile>,
-    /// The bundle as it was read.
+    /// The bundle as it was read, with the problems of its suites.
     pub bundle: Bundle,
     /// The results of its suites.
     pub suites: Vec<SuiteResult>,
-    /// All problems, those of the suites too.
-    pub problems: Vec<Problem>,
 }
 
 /// Checks the tree. Nothing is printed.
@@ -87,21 +85,18 @@ pub fn check(args: &Args, clock: &dyn Clock) -> Result<Checked, CliError> {
         today: Some(now.to_zoned(TimeZone::UTC).date()),
         ..LoadOptions::default()
     };
-    let bundle = bundle::load(&files, &options);
+    let mut bundle = bundle::load(&files, &options);
     if bundle.documents() == 0 && bundle.problems.is_empty() {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(CliError::new(format!("no policy document found in {}", paths.join(", ")))
             .hint("documents are YAML or JSON files with apiVersion and kind; dot folders are skipped"));
     }
     let suites = run_suites(&files, &bundle, &Settings::at(now));
-    let mut problems = bundle.problems.clone();
-    problems.extend(suites.iter().flat_map(SuiteResult::problems));
-    problems.sort();
-    Ok(Checked { files, bundle, suites, problems })
+    bundle.judge_by_suites(&suites);
+    Ok(Checked { files, bundle, suites })
 }
 
-/// Runs the suites of policies that are without errors so far: a policy that does not compile fails its
-/// suite as well, and one problem is enough.
+/// Runs the suites of policies that are without errors so far.
 fn run_suites(files: &[SourceFile], bundle: &Bundle, settings: &Settings) -> Vec<SuiteResult> {
     let contents: BTreeMap<&str, &Arc<[u8]>> = files
         .iter()
@@ -116,40 +111,32 @@ fn run_suites(files: &[SourceFile], bundle: &Bundle, settings: &Settings) -> Vec
         let size = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
         (size <= TreeLimits::default().file_size).then(|| fs::read(path).ok().map(Arc::from)).flatten()
     };
-    let wrong = |file: &str| {
-        bundle.problems.iter().any(|problem| problem.severity == Severity::Error && problem.file == file)
-    };
-    let mut files: Vec<&str> = bundle.suites.iter().map(|suite| suite.location.file.as_str()).collect();
-    files.dedup();
-    files
-        .into_iter()
-        .filter(|file| {
-            let mut named = bundle.suites.iter().filter(|suite| suite.location.file == *file);
-            !named.any(|suite| suite.policy_files().iter().any(|file| wrong(file)))
-        })
-        .map(|file| suite::verify(&read, file, settings))
-        .collect()
+    bundle.suites_to_run().iter().map(|file| suite::verify(&read, file, settings)).collect()
 }
 
 impl Checked {
     /// 1 where anything is an error, or with `strict` a warning.
     pub fn exit(&self, strict: bool) -> Exit {
         let worst = if strict { Severity::Warning } else { Severity::Error };
-        if self.problems.iter().any(|problem| problem.severity <= worst) { Exit::Found } else { Exit::Ok }
+        if self.bundle.problems.iter().any(|problem| problem.severity <= worst) {
+            Exit::Found
+        } else {
+            Exit::Ok
+        }
     }
 
     /// The problems in a format; text ends with a summary. `width` as for [`problems::text`].
     pub fn print(&self, format: Format, width: Option<usize>) -> String {
         match format {
-            Format::Json => pretty(&problems::json(&self.problems)),
-            Format::Sarif => pretty(&problems::sarif(&self.problems)),
-            Format::Github => problems::github(&self.problems),
+            Format::Json => pretty(&problems::json(&self.bundle.problems)),
+            Format::Sarif => pretty(&problems::sarif(&self.bundle.problems)),
+            Format::Github => problems::github(&self.bundle.problems),
             Format::Text => {
                 let texts: BTreeMap<&str, &Arc<[u8]>> =
                     self.files.iter().map(|file| (file.path.as_str(), &file.bytes)).collect();
                 let text =
                     |file: &str| texts.get(file).and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-                format!("{}{}", problems::text(&self.problems, &text, width), self.summary())
+                format!("{}{}", problems::text(&self.bundle.problems, &text, width), self.summary())
             }
         }
     }
@@ -180,7 +167,8 @@ impl Checked {
     }
 
     fn verdict(&self) -> String {
-        let count = |severity| self.problems.iter().filter(|problem| problem.severity == severity).count();
+        let count =
+            |severity| self.bundle.problems.iter().filter(|problem| problem.severity == severity).count();
         let (errors, warnings, notes) =
             (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
         let refused = self.bundle.refused.len();

@@ -190,6 +190,9 @@ codes! {
     IGNORE_LINE = "PC0402", "a line of .portcullisignore is no pattern",
         "The syntax is gitignore's.",
         "[a-";
+    SUITE_FIELD = "PC0403", "a suite looks mistaken",
+        "gator passes over fields it does not know, and over the cases of a test marked invalid.",
+        "objcet: samples/pod.yaml";
     UNSUPPORTED = "PC0410", "asked for, and not supported yet",
         "What it is about goes no further than dryrun until it is.",
         "windows: [...]";

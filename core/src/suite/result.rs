@@ -2,7 +2,11 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+use super::read::SuiteProblem;
 use crate::problem::{Problem, Severity, Span};
+
+/// How the error of a test begins that asks for what this version cannot judge.
+pub(super) const NOT_YET: &str = "not supported yet";
 
 /// How a test or a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -37,6 +41,9 @@ pub struct SuiteResult {
     /// Where `error` is, for [`SuiteResult::problems`].
     #[serde(skip)]
     pub span: Span,
+    /// What is wrong with the suite and does not stop it, for [`SuiteResult::problems`].
+    #[serde(skip)]
+    pub warnings: Vec<SuiteProblem>,
 }
 
 /// The result of a template, a constraint and their cases.
@@ -77,6 +84,7 @@ impl SuiteResult {
             skipped: false,
             tests: Vec::new(),
             span: Span { line: 1, column: 1, length: 1 },
+            warnings: Vec::new(),
         }
     }
 
@@ -106,7 +114,8 @@ impl SuiteResult {
         counts
     }
 
-    /// What failed, or could not be judged yet, as problems at the suite, test or case concerned.
+    /// What failed, as errors at the suite, test or case concerned (`PC0401`; warnings where it asks for what
+    /// cannot be judged yet), and what looks like a mistake in the suite, as warnings (`PC0403`).
     pub fn problems(&self) -> Vec<Problem> {
         let problem = |span: Span, message: String| Problem {
             file: self.file.clone(),
@@ -117,7 +126,16 @@ impl SuiteResult {
             message,
             hint: None,
         };
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> = self
+            .warnings
+            .iter()
+            .map(|warning| Problem {
+                severity: Severity::Warning,
+                code: "PC0403",
+                hint: warning.hint.clone(),
+                ..problem(warning.span, warning.message.clone())
+            })
+            .collect();
         if let Some(error) = &self.error {
             problems.push(problem(self.span, format!("the suite cannot be run: {error}")));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::result::NOT_YET;
 use super::{
     Files, Settings,
     paths::beside,
