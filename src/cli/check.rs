@@ -75,7 +75,7 @@ pub struct Checked {
 /// # Errors
 /// As [`run`].
 pub fn check(args: &Args, clock: &dyn Clock) -> Result<Checked, CliError> {
-    let files = tree::read(&args.paths, &TreeLimits::default()).map_err(|error| {
+    let tree::WorkingTree { files } = tree::read(&args.paths, &TreeLimits::default()).map_err(|error| {
         CliError::caused("the policy repository cannot be read", &error)
             .hint("give the folder that holds the policies: portcullis check policies/")
     })?;

@@ -49,13 +49,25 @@ pub enum TreeError {
     },
 }
 
+/// The files below some paths.
+#[derive(Clone, Debug, Default)]
+pub struct WorkingTree {
+    /// The files, named as a person would write them from where they are, sorted.
+    pub files: Vec<SourceFile>,
+}
+
+impl WorkingTree {
+    /// A file's name for people, which is the one it bears.
+    pub fn shown(&self, path: &str) -> String {
+        path.to_owned()
+    }
+}
+
 /// Reads the document files and `.portcullisignore` files below some paths, folders or files. Dot folders
-/// are skipped, links are not followed but named. The files bear the names a person would write from where
-/// they are, and are sorted.
-///
+/// are skipped, links are not followed but named. ///
 /// # Errors
 /// A path that is not there or cannot be read; more than is read.
-pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<Vec<SourceFile>, TreeError> {
+pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<WorkingTree, TreeError> {
     let mut found: BTreeMap<String, SourceFile> = BTreeMap::new();
     let mut total = 0_u64;
     for path in paths {
@@ -101,7 +113,7 @@ pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<Vec<SourceFile>, T
             }
         }
     }
-    Ok(found.into_values().collect())
+    Ok(WorkingTree { files: found.into_values().collect() })
 }
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
@@ -136,7 +148,7 @@ mod tests {
             fs::write(root.join(path), if path.contains("big") { "a: 1111111" } else { "a: 1" }).unwrap();
         }
         let limits = TreeLimits { file_size: 6, ..TreeLimits::default() };
-        let files = read(&[root.join("base/."), root.join("prod")], &limits).unwrap();
+        let files = read(&[root.join("base/."), root.join("prod")], &limits).unwrap().files;
         let found: Vec<_> = files.iter().map(|file| (file.path.clone(), file.issue.clone())).collect();
         let name = |path: &str| root.join(path).to_str().unwrap().to_owned();
         assert_eq!(
@@ -147,7 +159,7 @@ mod tests {
                 (name("prod/c.json"), None)
             ]
         );
-        assert_eq!(read(&[root.join("base/a.yaml")], &limits).unwrap()[0].path, name("base/a.yaml"));
+        assert_eq!(read(&[root.join("base/a.yaml")], &limits).unwrap().files[0].path, name("base/a.yaml"));
     }
 
     #[test]
@@ -170,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.yaml"), "a: 1").unwrap();
         std::os::unix::fs::symlink("a.yaml", folder.path().join("b.yaml")).unwrap();
-        let files = read(&[folder.path().to_owned()], &TreeLimits::default()).unwrap();
+        let files = read(&[folder.path().to_owned()], &TreeLimits::default()).unwrap().files;
         assert_eq!(files[1].issue, Some(FileIssue::Symlink));
     }
 }
