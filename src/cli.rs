@@ -1,10 +1,13 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+pub mod audit_local;
+pub mod check;
 pub mod config;
 mod config_arg;
 pub mod outbox;
 mod outcome;
 mod plan;
+pub mod problems;
 mod report;
 mod rollout;
 mod run;
@@ -31,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Check(check::Args),
     Verify(verify::Args),
     Plan(plan::PlanArgs),
     Sync(sync::SyncArgs),
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Sync(args) => sync::run(&args),

@@ -6,3 +6,4 @@ pub mod http;
 pub mod objects;
 pub mod sink;
 pub mod store;
+pub mod tree;

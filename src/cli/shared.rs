@@ -81,6 +81,9 @@ pub fn table(header: &[&str]) -> Table {
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 

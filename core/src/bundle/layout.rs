@@ -112,8 +112,3 @@ impl Ignores {
         None
     }
 }
-
-/// Whether a path lies in a dot folder, or is a dot file.
-pub(super) fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') && part != "." && part != IGNORE_FILE)
-}

@@ -103,7 +103,7 @@ struct Sorted {
 fn sort(files: &[SourceFile], options: &LoadOptions, bundle: &mut Bundle, findings: &mut Findings) -> Sorted {
     let mut sorted = Sorted::default();
     let ignores = Ignores::read(files, findings);
-    let mut ordered: Vec<&SourceFile> = files.iter().filter(|file| !layout::is_hidden(&file.path)).collect();
+    let mut ordered: Vec<&SourceFile> = files.iter().collect();
     ordered.sort_by(|a, b| a.path.cmp(&b.path));
     let readable: Vec<&SourceFile> = ordered
         .iter()

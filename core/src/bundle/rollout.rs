@@ -15,7 +15,7 @@ use super::{
 use crate::{
     document::{Mismatch, Node, NodeKind, decode},
     identity::Stage,
-    problem::{Severity, Span},
+    problem::Severity,
     rollout::{Approval, Demotion, OffWord, RolloutMatch, RolloutSpec},
 };
 

@@ -29,6 +29,13 @@ pub(super) fn suite(raw: &Raw) -> SuiteFile {
     }
 }
 
+impl SuiteFile {
+    /// The templates, constraints and expansions it names, as paths from the root of the repository.
+    pub fn policy_files(&self) -> Vec<String> {
+        named(self).into_iter().filter(|named| named.role == Role::Policy).map(|named| named.path).collect()
+    }
+}
+
 /// The files a suite names, as paths from the root of the repository.
 pub(super) fn named(suite: &SuiteFile) -> Vec<Named> {
     let folder = suite.location.file.rsplit_once('/').map_or("", |(folder, _)| folder);
