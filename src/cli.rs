@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+mod audit;
 pub mod audit_local;
 pub mod check;
 pub mod config;
 mod config_arg;
+mod demo;
 pub mod outbox;
 mod outcome;
 mod plan;
@@ -34,7 +36,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Demo(demo::DemoArgs),
     Check(check::Args),
+    Audit(audit::AuditArgs),
     Verify(verify::Args),
     Plan(plan::PlanArgs),
     Sync(sync::SyncArgs),
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),

@@ -34,7 +34,10 @@ use crate::{
         objects::ObjectSource,
         tree::{self, TreeLimits, WorkingTree},
     },
-    pipeline::judge::{AuditOutcome, RunOptions, Watch, audit_files},
+    pipeline::{
+        audit::AuditRun,
+        judge::{AuditOutcome, RunOptions, Watch, audit_files},
+    },
 };
 
 /// The version of the JSON form; fields may be added to it.
@@ -101,44 +104,79 @@ pub enum FailOn {
     None,
 }
 
-/// An audit of files, and what came of it.
-#[derive(Debug)]
-pub struct LocalAudit {
+impl Args {
+    /// Whether files are audited, and not the cluster of a configuration.
+    pub fn is_local(&self) -> bool {
+        !self.bundle.is_empty()
+    }
+}
+
+/// A run as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Shown {
+    /// Its number or identifier.
+    pub id: serde_json::Value,
+    /// Whether every verdict is known.
+    pub complete: bool,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
     pub finished: Timestamp,
-    /// What it found.
-    pub outcome: AuditOutcome,
-    /// Constraints that were asked.
-    pub constraints: usize,
-    /// Errors of the policy repository, with the paths people know.
-    pub problems: Vec<Problem>,
-    tree: WorkingTree,
+    /// Objects read, matched or not.
+    pub objects: u64,
+    /// What was found.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+    /// What was and was not evaluated.
+    #[serde(skip)]
+    pub ledger: Vec<LedgerRow>,
 }
 
-/// Audits and prints the result; problems of the policy repository go to standard error.
+/// Audits files and prints the result; problems of the policy repository go to standard error.
 ///
 /// # Errors
 /// Where nothing could be judged: a path that is missing, a bundle without a usable constraint.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let audit = audit(args, &SystemClock)?;
-    audit.print_problems();
+    let shown = audit(args, &SystemClock, &Chance::from_system())?;
+    print(args, &shown)
+}
+
+/// Prints a run of a cluster.
+///
+/// # Errors
+/// Where it cannot be printed.
+pub fn show(args: &Args, run: &AuditRun) -> Result<Exit, CliError> {
+    print(
+        args,
+        &Shown {
+            id: serde_json::json!(run.id),
+            complete: run.complete,
+            started: run.started,
+            finished: run.finished,
+            objects: run.objects,
+            findings: run.findings.clone(),
+            ledger: run.ledger.clone(),
+        },
+    )
+}
+
+fn print(args: &Args, shown: &Shown) -> Result<Exit, CliError> {
     let mut out = BufWriter::new(anstream::stdout().lock());
     match args.output {
-        Output::Text => text::write(&mut out, &audit),
-        Output::Json => audit.write_json(&mut out, &Chance::from_system().uuid()),
+        Output::Text => text::write(&mut out, shown),
+        Output::Json => shown.write_json(&mut out),
     }
     .and_then(|()| out.flush())
     .map_err(|error| CliError::caused("the result cannot be printed", &error))?;
-    Ok(audit.exit(args.fail_on))
+    Ok(shown.exit(args.fail_on))
 }
 
-/// Audits files by a policy repository. Nothing is printed but a progress bar, on a terminal.
+/// Audits files by a policy repository. Prints only errors of the repository and, on a terminal, how far it
+/// has come, both on standard error.
 ///
 /// # Errors
 /// As [`run`].
-pub fn audit(args: &Args, clock: &dyn Clock) -> Result<LocalAudit, CliError> {
+pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown, CliError> {
     let started = clock.now();
     let source = ObjectSource::open(&args.objects)
         .map_err(|error| CliError::caused("the objects cannot be read", &error))?;
@@ -147,15 +185,9 @@ pub fn audit(args: &Args, clock: &dyn Clock) -> Result<LocalAudit, CliError> {
     let options =
         LoadOptions { today: Some(started.to_zoned(TimeZone::UTC).date()), ..LoadOptions::default() };
     let bundle = bundle::load(&tree.files, &options);
-    let mut problems: Vec<Problem> =
-        bundle.problems.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
-    for problem in &mut problems {
-        problem.file = tree.shown(&problem.file);
-    }
-    let (set, refused_whole) = (policy_set(&bundle, started), bundle.refused_whole);
-    let constraints = set.policies().len();
-    if constraints == 0 {
-        print_problems(&problems, &tree);
+    print_errors(&bundle.problems, &tree);
+    let set = policy_set(&bundle, started);
+    if set.policies().is_empty() {
         return Err(CliError::new("the policy repository has no constraint that can be judged by")
             .hint("see what is wrong with it: portcullis check PATH"));
     }
@@ -167,11 +199,20 @@ pub fn audit(args: &Args, clock: &dyn Clock) -> Result<LocalAudit, CliError> {
         default_namespace: args.namespace.clone(),
         ..RunOptions::default()
     };
-    let mut outcome = with_progress(|watch| audit_files(&Arc::new(set), &source, &run, started, watch));
-    if refused_whole {
+    let set = Arc::new(set);
+    let mut outcome = with_progress(|watch| audit_files(&set, &source, &run, started, watch));
+    if bundle.refused_whole {
         outcome.ledger.hole_everywhere("the policy repository holds a file that cannot be read");
     }
-    Ok(LocalAudit { started, finished: clock.now(), outcome, constraints, problems, tree })
+    Ok(Shown {
+        id: chance.uuid().into(),
+        complete: outcome.ledger.complete(),
+        started,
+        finished: clock.now(),
+        objects: outcome.objects,
+        findings: outcome.findings,
+        ledger: outcome.ledger.rows(),
+    })
 }
 
 /// The constraints of a bundle, by git's target. What cannot judge is there with its reason.
@@ -237,24 +278,15 @@ fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOut
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    run: Run<'a>,
+    run: &'a Shown,
     findings: &'a [Finding],
-    ledger: Vec<LedgerRow>,
+    ledger: &'a [LedgerRow],
 }
 
-#[derive(Serialize)]
-struct Run<'a> {
-    id: &'a str,
-    complete: bool,
-    started: Timestamp,
-    finished: Timestamp,
-    objects: u64,
-}
-
-impl LocalAudit {
+impl Shown {
     /// 3 where anything is unknown; else 1 where a violation counts that is not excused; else 0.
     pub fn exit(&self, fail_on: FailOn) -> Exit {
-        if !self.outcome.ledger.complete() {
+        if !self.complete {
             return Exit::Incomplete;
         }
         let counts = |finding: &Finding| match fail_on {
@@ -263,9 +295,8 @@ impl LocalAudit {
             FailOn::Any => true,
             FailOn::None => false,
         };
-        let failing = self.outcome.findings.iter().any(|finding| {
-            finding.class == Class::Violation && finding.exempt_by.is_empty() && counts(finding)
-        });
+        let violates = |finding: &Finding| finding.class == Class::Violation && finding.exempt_by.is_empty();
+        let failing = self.findings.iter().any(|finding| violates(finding) && counts(finding));
         if failing { Exit::Found } else { Exit::Ok }
     }
 
@@ -273,19 +304,8 @@ impl LocalAudit {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn write_json(&self, out: &mut dyn io::Write, id: &str) -> io::Result<()> {
-        let document = Document {
-            schema: SCHEMA,
-            run: Run {
-                id,
-                complete: self.outcome.ledger.complete(),
-                started: self.started,
-                finished: self.finished,
-                objects: self.outcome.objects,
-            },
-            findings: &self.outcome.findings,
-            ledger: self.outcome.ledger.rows(),
-        };
+    pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let document = Document { schema: SCHEMA, run: self, findings: &self.findings, ledger: &self.ledger };
         serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)
     }
@@ -297,13 +317,13 @@ impl LocalAudit {
     pub fn write_text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         text::write(out, self)
     }
-
-    fn print_problems(&self) {
-        print_problems(&self.problems, &self.tree);
-    }
 }
 
-fn print_problems(errors: &[Problem], tree: &WorkingTree) {
+/// Prints the errors of the policy repository.
+fn print_errors(all: &[Problem], tree: &WorkingTree) {
+    let shown = |problem: &Problem| Problem { file: tree.shown(&problem.file), ..problem.clone() };
+    let errors: Vec<Problem> =
+        all.iter().filter(|problem| problem.severity == Severity::Error).map(shown).collect();
     if errors.is_empty() {
         return;
     }
@@ -311,5 +331,5 @@ fn print_problems(errors: &[Problem], tree: &WorkingTree) {
         let file = tree.files.iter().find(|file| tree.shown(&file.path) == name)?;
         String::from_utf8(file.bytes.to_vec()).ok()
     };
-    anstream::eprint!("{}", problems::text(errors, &texts, None));
+    anstream::eprint!("{}", problems::text(&errors, &texts, None));
 }

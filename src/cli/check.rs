@@ -87,24 +87,22 @@ pub fn check(args: &Args, clock: &dyn Clock) -> Result<Checked, CliError> {
         today: Some(now.to_zoned(TimeZone::UTC).date()),
         ..LoadOptions::default()
     };
-    let bundle = bundle::load(&tree.files, &options);
+    let mut bundle = bundle::load(&tree.files, &options);
     if bundle.documents() == 0 && bundle.problems.is_empty() {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(CliError::new(format!("no policy document found in {}", paths.join(", ")))
             .hint("documents are YAML or JSON files with apiVersion and kind; dot folders are skipped"));
     }
     let suites = run_suites(&tree, &bundle, &Settings::at(now));
+    bundle.judge_by_suites(&suites);
     let mut problems = bundle.problems.clone();
-    problems.extend(suites.iter().flat_map(SuiteResult::problems));
-    problems.sort();
     for problem in &mut problems {
         problem.file = tree.shown(&problem.file);
     }
     Ok(Checked { tree, bundle, suites, problems })
 }
 
-/// Runs the suites of policies that are without errors so far: a policy that does not compile fails its
-/// suite as well, and one problem is enough.
+/// Runs the suites of policies that are without errors so far.
 fn run_suites(tree: &WorkingTree, bundle: &Bundle, settings: &Settings) -> Vec<SuiteResult> {
     let contents: BTreeMap<&str, &Arc<[u8]>> = tree
         .files
@@ -121,19 +119,7 @@ fn run_suites(tree: &WorkingTree, bundle: &Bundle, settings: &Settings) -> Vec<S
         let size = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
         (size <= TreeLimits::default().file_size).then(|| fs::read(&path).ok().map(Arc::from)).flatten()
     };
-    let wrong = |file: &str| {
-        bundle.problems.iter().any(|problem| problem.severity == Severity::Error && problem.file == file)
-    };
-    let mut files: Vec<&str> = bundle.suites.iter().map(|suite| suite.location.file.as_str()).collect();
-    files.dedup();
-    files
-        .into_iter()
-        .filter(|file| {
-            let mut named = bundle.suites.iter().filter(|suite| suite.location.file == *file);
-            !named.any(|suite| suite.policy_files().iter().any(|file| wrong(file)))
-        })
-        .map(|file| suite::verify(&read, file, settings))
-        .collect()
+    bundle.suites_to_run().iter().map(|file| suite::verify(&read, file, settings)).collect()
 }
 
 impl Checked {

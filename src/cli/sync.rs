@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CliError, ConfigArg, Exit, shared, shared::Output};
 use crate::{
-    clock::Clock as _,
     edge::store::Action,
     pipeline::{
         ports::Ports,

@@ -88,7 +88,8 @@ impl Serialize for Duration {
         let mut text = String::new();
         for (unit, factor) in UNITS.iter().skip(1) {
             if rest / factor > 0 {
-                text.push_str(&format!("{}{unit}", rest / factor));
+                text.push_str(&(rest / factor).to_string());
+                text.push_str(unit);
                 rest %= factor;
             }
         }

@@ -8,20 +8,20 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use portcullis_core::audit::{Class, Finding, HoleClass, LedgerRow, ObjectRef};
 
-use super::LocalAudit;
+use super::Shown;
 
 /// Constraint names up to here line up; longer ones stand out.
 const NAME_WIDTH: usize = 40;
 
 /// The objects with findings, then the sum, then what nobody knows.
-pub(super) fn write(out: &mut dyn Write, audit: &LocalAudit) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, run: &Shown) -> io::Result<()> {
     let mut objects: BTreeMap<(&ObjectRef, &str), Vec<&Finding>> = BTreeMap::new();
-    for finding in &audit.outcome.findings {
+    for finding in &run.findings {
         objects.entry((&finding.object, &finding.source)).or_default().push(finding);
     }
     let mut objects: Vec<_> = objects.into_iter().collect();
     objects.sort_by_key(|((object, source), _)| (&object.namespace, &object.name, &object.kind, *source));
-    let width = audit.outcome.findings.iter().map(|f| f.constraint.to_string().chars().count());
+    let width = run.findings.iter().map(|f| f.constraint.to_string().chars().count());
     let width = width.filter(|width| *width <= NAME_WIDTH).max().unwrap_or(0);
     for ((object, source), findings) in &mut objects {
         findings.sort_by_key(|finding| std::cmp::Reverse(rank(finding)));
@@ -31,8 +31,8 @@ pub(super) fn write(out: &mut dyn Write, audit: &LocalAudit) -> io::Result<()> {
         }
         writeln!(out)?;
     }
-    summary(out, audit, objects.len())?;
-    unknown(out, &audit.outcome.ledger.rows())
+    summary(out, run, objects.len())?;
+    unknown(out, &run.ledger)
 }
 
 fn header(out: &mut dyn Write, object: &ObjectRef, source: &str, findings: &[&Finding]) -> io::Result<()> {
@@ -87,16 +87,11 @@ fn rank(finding: &Finding) -> (bool, u8) {
     (finding.exempt_by.is_empty(), action)
 }
 
-fn summary(out: &mut dyn Write, audit: &LocalAudit, objects: usize) -> io::Result<()> {
-    let findings = &audit.outcome.findings;
-    let read = audit.outcome.objects;
+fn summary(out: &mut dyn Write, run: &Shown, objects: usize) -> io::Result<()> {
+    let findings = &run.findings;
+    let read = run.objects;
     if findings.is_empty() {
-        return writeln!(
-            out,
-            "no violations of {} on {}",
-            counted(audit.constraints as u64, "constraint"),
-            counted(read, "object")
-        );
+        return writeln!(out, "no violations on {}", counted(read, "object"));
     }
     let count = |wanted: &dyn Fn(&Finding) -> bool| findings.iter().filter(|finding| wanted(finding)).count();
     let exempt = count(&|finding| !finding.exempt_by.is_empty());
