@@ -10,6 +10,7 @@
 )]
 
 mod check;
+mod cluster;
 mod config;
 mod git;
 mod outbox;
