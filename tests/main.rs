@@ -10,6 +10,7 @@
 )]
 
 mod config;
+mod e2e;
 mod git;
 mod outbox;
 mod starter;
