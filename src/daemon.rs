@@ -111,7 +111,7 @@ impl Daemon {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "audit runs that were cut short are abandoned"),
             Err(error) => {
-                tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short")
+                tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short");
             }
         }
     }
@@ -252,7 +252,7 @@ impl Daemon {
     async fn housekeeping_loop(&self) {
         let mut hours = 0_u32;
         loop {
-            if hours % 24 == 0 {
+            if hours.is_multiple_of(24) {
                 let keep = self.ports.config.storage.retention.millis();
                 let before = after(self.ports.now(), -keep);
                 if let Err(error) = self.ports.store.prune(before).await {
