@@ -12,6 +12,7 @@
 mod check;
 mod cluster;
 mod config;
+mod e2e;
 mod git;
 mod outbox;
 mod starter;
