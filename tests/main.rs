@@ -9,8 +9,10 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod audit_local;
 mod config;
 mod git;
+mod objects;
 mod outbox;
 mod starter;
 mod store;
