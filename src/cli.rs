@@ -5,6 +5,7 @@ pub mod audit_local;
 pub mod check;
 pub mod config;
 mod config_arg;
+mod demo;
 pub mod outbox;
 mod outcome;
 mod plan;
@@ -35,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Demo(demo::DemoArgs),
     Check(check::Args),
     Audit(audit::AuditArgs),
     Verify(verify::Args),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),

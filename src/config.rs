@@ -3,6 +3,7 @@
 mod checker;
 mod file;
 mod overrides;
+mod read;
 mod rollout;
 mod secret;
 mod sink;
@@ -29,14 +30,17 @@ use std::{
 };
 
 use portcullis_core::{
-    document::{Duration, Entry, Limits, Mismatch, Node, NodeKind, Shape, yaml},
-    problem::{Problem, Severity, Span},
+    document::{Duration, Shape},
+    problem::Problem,
     rollout::RolloutSpec,
     schedule::Schedule,
 };
 
 use checker::Checker;
 use file::{ClusterFile, ReportFile, ServerFile, StorageFile};
+
+/// The code of a secret that is written down; the line it stands on must not be shown.
+pub const SECRET_CODE: &str = code::SECRET;
 
 /// The codes of what can be wrong with a configuration.
 mod code {
@@ -203,16 +207,16 @@ impl Config {
         file: &Path,
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Loaded, Vec<Problem>> {
-        let written = document(bytes, file).map_err(|problem| vec![*problem])?;
+        let written = read::document(bytes, file).map_err(|problem| vec![*problem])?;
         let overrides::Overridden { node, variables, problems } = overrides::apply(shape(), &written, env);
         let mut checker = Checker::new(file, &node, &variables);
         checker.problems.extend(problems);
-        let (config, notices) = match read(&mut checker, &node) {
+        let (config, notices) = match read::read(&mut checker, &node) {
             Some(file) => (validate(&mut checker, &file), unsupported::notices(&checker)),
             None => (None, Vec::new()),
         };
         let mut problems = checker.problems;
-        problems.sort_by(|a, b| (&a.file == ENVIRONMENT, a).cmp(&(&b.file == ENVIRONMENT, b)));
+        problems.sort_by(|a, b| (a.file == ENVIRONMENT, a).cmp(&(b.file == ENVIRONMENT, b)));
         problems.dedup();
         match config {
             Some(config) if problems.is_empty() => Ok(Loaded { config, notices }),
@@ -223,92 +227,6 @@ impl Config {
     /// The sink of a name.
     pub fn sink(&self, name: &str) -> Option<&Sink> {
         self.sinks.iter().find(|sink| sink.name() == name)
-    }
-}
-
-/// The one document of the file.
-fn document(bytes: &[u8], file: &Path) -> Result<Node, Box<Problem>> {
-    let problem = |span, message: String, hint: Option<String>| {
-        let file = file.display().to_string();
-        Box::new(Problem { file, span, severity: Severity::Error, code: code::SYNTAX, message, hint })
-    };
-    let limits = Limits { bytes: 1 << 20, ..Limits::default() };
-    let mut documents =
-        yaml::read(bytes, &limits).map_err(|error| problem(error.span, error.message, error.hint))?;
-    match (documents.pop(), documents.len()) {
-        (Some(node), 0) => Ok(node),
-        (None, _) => {
-            let hint = "begin with `apiVersion: portcullis.dev/v1alpha1` and `kind: PortcullisConfig`";
-            Err(problem(Span::default(), "the configuration is empty".to_owned(), Some(hint.to_owned())))
-        }
-        (Some(second), _) => {
-            let message = "expected one document, found another after `---`".to_owned();
-            Err(problem(second.span, message, Some("remove what follows".to_owned())))
-        }
-    }
-}
-
-/// The file as its type. What is wrong is noted and left out, so that the rest is still examined: first
-/// the fields alone, then, where one of them was needed, the sections they are in.
-fn read(checker: &mut Checker<'_>, node: &Node) -> Option<ConfigFile> {
-    let mismatches = match shape().decode(node) {
-        Ok(file) => return Some(file),
-        Err(mismatches) => mismatches,
-    };
-    let mut rest = shape().adapt(node);
-    for Mismatch { pointer, .. } in &mismatches {
-        remove(&mut rest, pointer);
-    }
-    checker.mismatches(mismatches);
-    let needed = match shape().decode(&rest) {
-        Ok(file) => return Some(file),
-        Err(needed) => needed,
-    };
-    for Mismatch { pointer, .. } in needed {
-        let section = pointer.split('/').nth(1).unwrap_or_default().to_owned();
-        remove(&mut rest, &format!("/{section}"));
-        checker.leave_out(format!("/{section}"));
-        let stand_in = match section.as_str() {
-            "apiVersion" => text("portcullis.dev/v1alpha1"),
-            "kind" => text("PortcullisConfig"),
-            "cluster" => mapping("directory", text(".")),
-            "source" => mapping("url", text(".")),
-            _ => continue,
-        };
-        if let NodeKind::Mapping(entries) = &mut rest.kind {
-            entries.push(Entry { key: section, key_span: Span::default(), value: stand_in });
-        }
-    }
-    shape().decode(&rest).ok()
-}
-
-fn text(text: &str) -> Node {
-    Node { span: Span::default(), kind: NodeKind::String(text.to_owned()), block: None }
-}
-
-fn mapping(key: &str, value: Node) -> Node {
-    let entry = Entry { key: key.to_owned(), key_span: Span::default(), value };
-    Node { span: Span::default(), kind: NodeKind::Mapping(vec![entry]), block: None }
-}
-
-/// Takes a member out of a mapping; leaves lists as they are.
-fn remove(node: &mut Node, pointer: &str) {
-    let Some(rest) = pointer.strip_prefix('/') else { return };
-    let (key, rest) = rest.split_once('/').map_or((rest, None), |(key, rest)| (key, Some(rest)));
-    let key = key.replace("~1", "/").replace("~0", "~");
-    let inner = match (&mut node.kind, rest) {
-        (NodeKind::Mapping(entries), None) => {
-            entries.retain(|entry| entry.key != key);
-            None
-        }
-        (NodeKind::Mapping(entries), Some(_)) => {
-            entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
-        }
-        (NodeKind::Sequence(items), _) => key.parse::<usize>().ok().and_then(|at| items.get_mut(at)),
-        _ => None,
-    };
-    if let (Some(inner), Some(rest)) = (inner, rest) {
-        remove(inner, &format!("/{rest}"));
     }
 }
 
@@ -409,21 +327,16 @@ fn reports(checker: &mut Checker<'_>, reports: &[ReportFile], sinks: &[&str]) ->
             let message = format!("another report is called `{}`", report.name);
             checker.problem(&format!("{section}/name"), code::CONFLICT, message, "give each its own name");
         }
-        let schedule = match &report.schedule {
-            Some(expression) => checker.schedule(&section, expression, &report.timezone),
-            None => {
-                // A zone that is wrong is wrong, also while nothing is scheduled.
-                checker.schedule(&section, "@daily", &report.timezone);
-                None
-            }
-        };
+        // A zone that is wrong is wrong, also while nothing is scheduled.
+        let expression = report.schedule.as_deref().unwrap_or("@daily");
+        let schedule = checker.schedule(&section, expression, &report.timezone);
         sink::references(checker, &format!("{section}/to"), &report.to, sinks);
         let mut formats = report.formats.clone();
         formats.sort_unstable();
         formats.dedup();
         found.push(Report {
             name: report.name.clone(),
-            schedule,
+            schedule: schedule.filter(|_| report.schedule.is_some()),
             formats,
             filter: report.filter.clone(),
             to: report.to.clone(),
@@ -452,13 +365,11 @@ fn storage(checker: &mut Checker<'_>, storage: &StorageFile, state: &Path) -> Op
 
 fn server(checker: &mut Checker<'_>, server: &ServerFile) -> Option<Server> {
     let token = checker.secret("/server", "token", server.token_file.as_deref(), server.token_env.as_deref());
-    match server.listen.parse() {
-        Ok(listen) => Some(Server { listen, token }),
-        Err(_) => {
-            let message = format!("expected an address and a port, found `{}`", server.listen);
-            let hint = "write `127.0.0.1:8080`, or `0.0.0.0:8080` to be reached from other machines";
-            checker.problem("/server/listen", code::VALUE, message, hint);
-            None
-        }
+    if let Ok(listen) = server.listen.parse() {
+        return Some(Server { listen, token });
     }
+    let message = format!("expected an address and a port, found `{}`", server.listen);
+    let hint = "write `127.0.0.1:8080`, or `0.0.0.0:8080` to be reached from other machines";
+    checker.problem("/server/listen", code::VALUE, message, hint);
+    None
 }

@@ -72,7 +72,7 @@ fn the_documented_configuration_means_what_it_says_where_it_is_supported() {
         .replace("type: slack", "type: webhook")
         .replace(", hooks: {git: {provider: github, secretFile: /secrets/push}}", "");
     let text: String =
-        text.lines().filter(|line| !line.contains("verify:")).map(|line| format!("{line}\n")).collect();
+        text.lines().filter(|line| !line.contains("verify:")).flat_map(|line| [line, "\n"]).collect();
     let Loaded { config, notices } = load_with(&text, &[]).unwrap();
     let defaults = load(MINIMAL);
     assert_eq!(config.cluster.directory, Path::new("/etc/portcullis/./c"));
@@ -609,6 +609,18 @@ mod command {
         assert!(err.contains("PC0503"), "{err}");
         assert!(err.contains("config.yaml:5:19"), "{err}");
         assert!(err.contains("did you mean `Europe/Berlin`?"), "{err}");
+        assert!(err.contains("audit: {timezone: Berlin}"), "{err}");
+    }
+
+    #[test]
+    fn check_does_not_show_a_line_that_holds_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = MINIMAL.replace("{url: ./policies}", "{url: 'https://me:hunter2@h/x', interval: 5}");
+        let (code, out, err) = check(folder.path(), &text);
+        assert_eq!(code, Some(2));
+        assert!(err.contains("the URL holds credentials") && err.contains("config.yaml:4:15"), "{err}");
+        assert!(err.contains("expected a duration"), "{err}");
+        assert!(!out.contains("hunter2") && !err.contains("hunter2"), "{err}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod audit_local;
+mod check;
 mod config;
 mod git;
 mod objects;

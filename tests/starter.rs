@@ -1,5 +1,15 @@
 //! The starter bundle: its suites, its shape, and what it finds in public manifests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "the functions that tests share fail as tests do"
+)]
+
+mod findings;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -10,6 +20,7 @@ use jiff::Timestamp;
 use portcullis::{cli::verify::verify, clock::ManualClock};
 use portcullis_core::{
     document::{Limits, Node, yaml},
+    policy::{TemplateSpec, compile},
     suite::Verdict,
 };
 
@@ -154,4 +165,16 @@ fn run_chooses_tests_and_cases() {
     let chosen = verify(&bundle(), "namespaces-have-an-owner//^allowed$", &clock()).unwrap();
     assert_eq!(chosen.counts().passed, 1);
     assert_eq!(chosen.suites.iter().filter(|suite| suite.counts().passed > 0).count(), 1);
+}
+
+#[test]
+fn the_demo_breaks_one_line_of_a_template() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/broken-template.yaml");
+    let good = fs::read_to_string(bundle().join("required-annotations/template.yaml")).unwrap();
+    let broken = fs::read_to_string(&demo).unwrap();
+    assert_eq!(good.lines().count(), broken.lines().count());
+    assert_eq!(good.lines().zip(broken.lines()).filter(|(good, broken)| good != broken).count(), 1);
+
+    let spec = TemplateSpec::from_json(&read(&demo).remove(0).to_json()).unwrap();
+    assert!(compile(&spec).is_err());
 }

@@ -15,6 +15,7 @@ mod json;
 mod markdown;
 mod model;
 mod notices;
+mod rows;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod samples_extreme;
 mod score;
 mod sentences;
 mod severity;
+mod summary;
 mod text;
 mod view;
 mod words;
@@ -34,10 +36,12 @@ pub use filter::ReportFilter;
 pub use html::render_html;
 pub use json::{render_json, schema};
 pub use markdown::render_markdown;
-pub use model::{
-    Cluster, ConstraintRow, Gap, NamespaceRow, NotAuditable, NotEvaluated, Notice, NoticeLevel, Provenance,
-    Report, ReportInput, SCHEMA, SeverityCounts, StandardRow, StandardStatus, Standing, Summary, Verdict,
+pub use model::{Cluster, Provenance, Report, ReportInput, SCHEMA};
+pub use rows::{
+    ConstraintRow, Gap, NamespaceRow, NotAuditable, NotEvaluated, SeverityCounts, StandardRow,
+    StandardStatus, Verdict,
 };
 pub use score::Score;
 pub use severity::Severity;
+pub use summary::{Notice, NoticeLevel, Standing, Summary};
 pub use text::render_summary_text;

@@ -79,6 +79,7 @@ pub fn verify(files: Files<'_>, suite_path: &str, settings: &Settings) -> SuiteR
             result.skipped = false;
             return result;
         }
+        result.warnings.extend(problems);
         if !suite.skip {
             result.skipped = false;
             result.tests.extend(run::tests(files, suite_path, &suite, settings));

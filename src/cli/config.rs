@@ -6,11 +6,14 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use super::{CliError, ConfigArg, Exit};
+use super::{
+    CliError, ConfigArg, Exit,
+    shared::{Output, print_json},
+};
 use crate::config;
 use trial::{Outcome, Trial};
 
-/// The configuration of the daemon.
+/// Print the schema of the configuration, and check one
 #[derive(Debug, Args)]
 pub struct ConfigCommand {
     #[command(subcommand)]
@@ -19,14 +22,23 @@ pub struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the JSON schema of the configuration file.
+    /// Print the JSON schema of the configuration file
     Schema,
-    /// Tries everything that can be tried without changing anything.
+    /// Try everything that can be tried without changing anything
     ///
     /// Reads the file with the overrides of the environment, reads the secrets, looks at the cluster and
     /// at the folders, asks the remote for its branch, and validates the URLs of the sinks. Exit code 0
     /// where all is well, 2 where anything is wrong.
-    Check(ConfigArg),
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// How the result is printed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
 }
 
 impl ConfigCommand {
@@ -40,20 +52,24 @@ impl ConfigCommand {
                 print(&config::shape().schema_json())?;
                 Ok(Exit::Ok)
             }
-            Command::Check(arg) => check(arg),
+            Command::Check(args) => check(args),
         }
     }
 }
 
-fn check(arg: &ConfigArg) -> Result<Exit, CliError> {
-    let loaded = arg.load()?;
-    let path = arg.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+fn check(args: &CheckArgs) -> Result<Exit, CliError> {
+    let loaded = args.config.load()?;
+    let path = args.config.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
     let mut trials = vec![Trial::good("configuration", format!("{path} is valid"))];
     trials.extend(loaded.notices.iter().map(|notice| Trial::note("configuration", notice.clone())));
     trials.extend(trial::run(&loaded.config, &trial::ask_remote));
-    let width = trials.iter().map(|trial| trial.about.chars().count()).max().unwrap_or_default();
-    let text: String = trials.iter().map(|trial| trial.line(width)).collect();
-    print(&text)?;
+    match args.output {
+        Output::Json => print_json(&trials.iter().map(Trial::json).collect::<Vec<_>>())?,
+        Output::Text => {
+            let width = trials.iter().map(|trial| trial.about.chars().count()).max().unwrap_or_default();
+            print(&trials.iter().map(|trial| trial.line(width)).collect::<Vec<_>>().concat())?;
+        }
+    }
     let wrong = trials.iter().filter(|trial| trial.outcome == Outcome::Bad).count();
     match wrong {
         0 => Ok(Exit::Ok),

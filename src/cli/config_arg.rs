@@ -1,15 +1,17 @@
 //! `--config`: where the configuration is, and reading it for a command.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal, path::PathBuf};
 
 use clap::Args;
-use portcullis_core::problem::{Problem, Severity};
+use portcullis_core::problem::Problem;
 
-use super::CliError;
-use crate::config::{Config, Loaded};
+use super::{CliError, problems};
+use crate::config::{self, Config, Loaded};
 
 /// More than any configuration has.
 const MAX_BYTES: u64 = 1 << 20;
+/// Columns of problems on a terminal.
+const WIDTH: usize = 100;
 
 /// Where the configuration is.
 #[derive(Clone, Debug, Args)]
@@ -27,8 +29,11 @@ impl ConfigArg {
     /// was written to standard error.
     pub fn load(&self) -> Result<Loaded, CliError> {
         let (path, bytes) = self.read()?;
-        Config::load(&bytes, &path, std::env::vars()).map_err(|problems| {
-            print(&problems, &bytes);
+        // A variable that is no text is none of ours.
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Config::load(&bytes, &path, env).map_err(|problems| {
+            anstream::eprint!("{}", render(&problems, &bytes));
             let count = problems.len();
             let noun = if count == 1 { "problem" } else { "problems" };
             CliError::new(format!("the configuration {} has {count} {noun}", path.display()))
@@ -57,25 +62,17 @@ impl ConfigArg {
     }
 }
 
-/// Writes problems to standard error, as compilers do.
-fn print(problems: &[Problem], _text: &[u8]) {
-    for problem in problems {
-        anstream::eprintln!("{}", line(problem));
-    }
-}
-
-/// `file:line:column: error[code]: message`, and the hint on a line of its own.
-fn line(problem: &Problem) -> String {
-    let Problem { file, span, severity, code, message, hint } = problem;
-    let severity = match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
+/// Problems in compiler style. A line that holds a secret is named and not shown.
+fn render(problems: &[Problem], bytes: &[u8]) -> String {
+    let holds_secret = |problem: &&Problem| {
+        let same_line = |other: &&Problem| other.file == problem.file && other.span.line == problem.span.line;
+        problems.iter().filter(same_line).any(|other| other.code == config::SECRET_CODE)
     };
-    let place = match span.line {
-        0 => file.clone(),
-        line => format!("{file}:{line}:{}", span.column),
+    let text = String::from_utf8_lossy(bytes);
+    let width = std::io::stderr().is_terminal().then_some(WIDTH);
+    let one = |problem: &Problem| {
+        let shown = !holds_secret(&problem) && problem.file != config::ENVIRONMENT;
+        problems::text(std::slice::from_ref(problem), &|_| shown.then(|| text.clone().into_owned()), width)
     };
-    let hint = hint.as_ref().map(|hint| format!("\n  = help: {hint}")).unwrap_or_default();
-    format!("{place}: {severity}[{code}]: {message}{hint}")
+    problems.iter().map(one).collect::<Vec<_>>().concat()
 }

@@ -108,14 +108,16 @@ async fn send(config: &ConfigArg, name: &str) -> Result<Exit, CliError> {
     let record = report::send(&ports, &rule, None).await.map_err(|error| failed(&error))?;
     let sinks = ports.config.sinks.iter().map(NamedSink::from_config).collect();
     let deliverer = Deliverer::new(ports.store.clone(), sinks, ports.clock.clone(), ports.chance.clone());
-    let summary = deliverer
-        .deliver_due()
-        .await
-        .map_err(|error| CliError::new(format!("the report is in the outbox, but: {}", error_line(&error))))?;
+    let summary = deliverer.deliver_due().await.map_err(|error| {
+        CliError::new(format!("the report is in the outbox, but: {}", error_line(&error)))
+    })?;
     ports.store.close().await;
     anstream::println!(
         "report {} made: {} deliveries taken, {} to be tried again, {} given up",
-        record.name, summary.delivered, summary.retried, summary.dead
+        record.name,
+        summary.delivered,
+        summary.retried,
+        summary.dead
     );
     Ok(if summary.retried + summary.dead > 0 { Exit::Found } else { Exit::Ok })
 }

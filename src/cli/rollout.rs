@@ -86,17 +86,23 @@ pub fn run(args: &RolloutArgs) -> Result<Exit, CliError> {
 
 /// Where every constraint stands by the revision in force.
 pub async fn statuses(ports: &Ports) -> Result<Vec<ConstraintStatus>, CliError> {
-    let failed = |error: &dyn std::error::Error| CliError::caused("cannot tell where the constraints stand", error);
+    let failed =
+        |error: &dyn std::error::Error| CliError::caused("cannot tell where the constraints stand", error);
     let prepared = report::in_force(ports).await.map_err(|error| failed(&error))?;
     let Some(prepared) = prepared else {
         return Err(CliError::new("no revision is in force yet")
             .hint("`portcullis run` or `portcullis sync --once` makes the first sync"));
     };
     let view = sync::view(ports, &prepared).await.map_err(|error| failed(&error))?;
-    Ok(view.plan(ports, None).statuses.into_iter().map(|mut status| {
-        status.stage = view.live_stage(&status.constraint);
-        status
-    }).collect())
+    Ok(view
+        .plan(ports, None)
+        .statuses
+        .into_iter()
+        .map(|mut status| {
+            status.stage = view.live_stage(&status.constraint);
+            status
+        })
+        .collect())
 }
 
 async fn status(ports: &Ports, only: Option<&ConstraintId>, output: Output) -> Result<Exit, CliError> {
@@ -136,12 +142,8 @@ async fn intend(args: &IntentArgs, verb: &str, bind_hash: bool) -> Result<Exit, 
     let ports = shared::reading(&args.config).await?;
     let word = verb.rsplit('/').next().unwrap_or(verb);
     let hash = if bind_hash { meant(&ports, &args.constraint).await? } else { None };
-    let intent = PersonIntent {
-        hash,
-        reason: args.reason.clone(),
-        by: shared::caller(),
-        at: Some(ports.now()),
-    };
+    let intent =
+        PersonIntent { hash, reason: args.reason.clone(), by: shared::caller(), at: Some(ports.now()) };
     let value = serde_json::to_string(&intent)
         .map_err(|error| CliError::caused("cannot write the annotation", &error))?;
     let mut changes = BTreeMap::from([(verb.to_owned(), Some(value))]);
@@ -178,7 +180,8 @@ async fn meant(
 
 /// Holds have no decision of the daemon to stand in: the history gets its line here, where the store lets us.
 async fn remember(ports: &Ports, id: &ConstraintId, intent: &PersonIntent) {
-    let Ok(store) = Store::open(&ports.config.storage.url, &ports.config.cluster.name, &ports.config.instance).await
+    let Ok(store) =
+        Store::open(&ports.config.storage.url, &ports.config.cluster.name, &ports.config.instance).await
     else {
         return;
     };

@@ -37,7 +37,9 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<
 /// Loads the configuration and opens everything to write.
 pub async fn writing(config: &ConfigArg) -> Result<Ports, CliError> {
     let config = config.load()?.config;
-    Ports::open(config, Arc::new(SystemClock), Arc::new(Chance::from_system())).await.map_err(|error| start(&error))
+    Ports::open(config, Arc::new(SystemClock), Arc::new(Chance::from_system()))
+        .await
+        .map_err(|error| start(&error))
 }
 
 /// Loads the configuration and opens everything to read, beside whoever writes.
@@ -52,9 +54,8 @@ pub async fn reading(config: &ConfigArg) -> Result<Ports, CliError> {
 pub fn start(error: &StartError) -> CliError {
     let what = CliError::caused("cannot start", error);
     match error {
-        StartError::Store(StoreError::Absent { .. }) => {
-            what.hint("nothing has run here yet: `portcullis run` or `portcullis sync --once` makes the store")
-        }
+        StartError::Store(StoreError::Absent { .. }) => what
+            .hint("nothing has run here yet: `portcullis run` or `portcullis sync --once` makes the store"),
         StartError::Source(error) => match error.hint() {
             Some(hint) => what.hint(hint),
             None => what,
@@ -79,6 +80,9 @@ pub fn table(header: &[&str]) -> Table {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
     table
 }

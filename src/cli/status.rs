@@ -2,7 +2,11 @@
 
 use clap::Args;
 use jiff::{Timestamp, tz::TimeZone};
-use portcullis_core::{identity::Stage, plan::ConstraintStatus, report::Report};
+use portcullis_core::{
+    identity::Stage,
+    plan::ConstraintStatus,
+    report::{Report, ReportFilter},
+};
 use serde_json::{Value, json};
 
 use super::{CliError, ConfigArg, Exit, rollout::statuses, shared, shared::Output};
@@ -49,8 +53,12 @@ pub fn run(args: &StatusArgs) -> Result<Exit, CliError> {
 
 async fn look(ports: &Ports) -> Result<Glance, CliError> {
     let failed = |error: StoreError| CliError::caused("cannot read the store", &error);
-    let live = ports.cluster.policies().await.map_err(|error| CliError::caused("cannot read the cluster", &error))?;
-    let report = match report::build(ports, None, Default::default(), None).await {
+    let live = ports
+        .cluster
+        .policies()
+        .await
+        .map_err(|error| CliError::caused("cannot read the cluster", &error))?;
+    let report = match report::build(ports, None, ReportFilter::default(), None).await {
         Ok(report) => Some(report),
         Err(ReportError::NoRun) => None,
         Err(error) => return Err(CliError::caused("cannot read the newest audit", &error)),
@@ -112,7 +120,8 @@ fn headline(ports: &Ports, glance: &Glance) -> String {
     let name = &ports.config.cluster.name;
     let branch = &ports.config.source.branch;
     let Some(sync) = &glance.sync else { return format!("{name}   ○ no sync yet\n") };
-    let at = sync.revision.as_ref().map(|revision| format!("{branch}@{}", revision.short())).unwrap_or_default();
+    let at =
+        sync.revision.as_ref().map(|revision| format!("{branch}@{}", revision.short())).unwrap_or_default();
     let since = format!("{} ({})", clock(sync.at), shared::ago(sync.at, glance.now));
     match sync.outcome.as_str() {
         "inStep" => format!("{name}   ● in step with {at} since {since}\n"),

@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CliError, ConfigArg, Exit, shared, shared::Output};
 use crate::{
-    clock::Clock as _,
     edge::store::Action,
     pipeline::{
         ports::Ports,
@@ -57,28 +56,34 @@ pub fn run(args: &SyncArgs) -> Result<Exit, CliError> {
             Some((count, revision)) => {
                 let action = Action::AllowPrune { count: *count, revision: Revision::new(revision.clone()) };
                 let id = ports.store.request_action(&action, &shared::caller(), ports.now()).await;
-                Some(id.map_err(|error| CliError::caused("cannot leave the permission in the store", &error))?)
+                Some(
+                    id.map_err(|error| CliError::caused("cannot leave the permission in the store", &error))?,
+                )
             }
             None => None,
         };
         let deadline = ports.now().as_millisecond().saturating_add(ports.config.apply.timeout.millis());
         loop {
             let leadership = ports.cluster.lead().await;
-            if let Some(_leads) = leadership.map_err(|error| CliError::caused("cannot lock the cluster", &error))? {
+            if let Some(_leads) =
+                leadership.map_err(|error| CliError::caused("cannot lock the cluster", &error))?
+            {
                 let allow = allow.map(|(count, revision)| AllowPrune { count, revision });
                 let outcome = sync(&ports, allow, &CancellationToken::new()).await;
                 ports.store.close().await;
                 return show(&outcome, args.output);
             }
-            if let Some(id) = request {
-                if !pending(&ports, id).await? {
-                    anstream::println!("the running daemon carried it out: see `portcullis status`");
-                    return Ok(Exit::Ok);
-                }
+            if let Some(id) = request
+                && !pending(&ports, id).await?
+            {
+                anstream::println!("the running daemon carried it out: see `portcullis status`");
+                return Ok(Exit::Ok);
             }
             if ports.now().as_millisecond() >= deadline {
-                return Err(CliError::new("another process writes to this cluster, and did so for all of apply.timeout")
-                    .hint("the daemon syncs on its own; `portcullis status` says how it goes"));
+                return Err(CliError::new(
+                    "another process writes to this cluster, and did so for all of apply.timeout",
+                )
+                .hint("the daemon syncs on its own; `portcullis status` says how it goes"));
             }
             let next = jiff::Timestamp::from_millisecond(ports.now().as_millisecond() + POLL_MILLIS);
             ports.clock.sleep_until(next.unwrap_or(jiff::Timestamp::MAX)).await;
@@ -103,8 +108,10 @@ fn show(outcome: &SyncOutcome, output: Output) -> Result<Exit, CliError> {
             .applied
             .done
             .iter()
-            .map(|done| json!({"object": done.key.to_string(), "what": done.word, "from": done.stages.0,
-                               "to": done.stages.1, "reason": done.reason}))
+            .map(|done| {
+                json!({"object": done.key.to_string(), "what": done.word, "from": done.stages.0,
+                               "to": done.stages.1, "reason": done.reason})
+            })
             .collect();
         shared::print_json(&json!({
             "verdict": outcome.verdict,
@@ -122,7 +129,8 @@ fn show(outcome: &SyncOutcome, output: Output) -> Result<Exit, CliError> {
         };
         anstream::println!("{:<10} {}  {stages}{}", done.word, done.key, done.reason);
     }
-    let at = outcome.revision.as_ref().map(|revision| format!(" at {}", revision.short())).unwrap_or_default();
+    let at =
+        outcome.revision.as_ref().map(|revision| format!(" at {}", revision.short())).unwrap_or_default();
     anstream::println!("{}{at}", outcome.verdict.words());
     for reason in &outcome.reasons {
         anstream::println!("  {reason}");

@@ -35,10 +35,7 @@ pub(super) fn apply(
         match find(shape, &result.node, &name, &text) {
             Ok((keys, value)) => {
                 set(&mut result.node, &keys, value);
-                let pointer: String = keys
-                    .iter()
-                    .map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")))
-                    .collect();
+                let pointer = pointer(&keys);
                 result.variables.insert(pointer, name);
             }
             Err((message, hint)) => result.problems.push(Problem {
@@ -75,8 +72,7 @@ fn find(
                 .iter()
                 .any(|schema| schema.get("additionalProperties").is_some_and(Value::is_object)) =>
             {
-                let pointer: String = keys.iter().map(|key| format!("/{key}")).collect();
-                let existing = node.find(&pointer).into_iter().flat_map(Node::entries);
+                let existing = node.find(&pointer(&keys)).into_iter().flat_map(Node::entries);
                 let existing = existing.map(|entry| &entry.key).find(|key| key.eq_ignore_ascii_case(part));
                 existing.cloned().unwrap_or_else(|| part.to_ascii_lowercase())
             }
@@ -130,6 +126,11 @@ fn find(
         _ => NodeKind::String(text.to_owned()),
     };
     Ok((keys, value))
+}
+
+fn pointer(keys: &[String]) -> String {
+    let parts = keys.iter().flat_map(|key| ["/".to_owned(), key.replace('~', "~0").replace('/', "~1")]);
+    parts.collect()
 }
 
 /// Sets a value, with the mappings on the way to it.

@@ -161,12 +161,9 @@ fn file(checker: &mut Checker<'_>, section: &str, sink: &SinkFile) -> Option<Fil
         let message = format!("`{key}` means nothing to a sink of type `file`");
         checker.problem(&format!("{section}/{key}"), code::CONFLICT, message, "remove it");
     }
-    match &sink.path {
-        Some(path) => Some(FileSink { name: sink.name.clone(), path: checker.path(path) }),
-        None => {
-            let message = format!("the sink `{}` has no folder", sink.name);
-            checker.problem(section, code::CONFLICT, message, "add `path`");
-            None
-        }
+    if sink.path.is_none() {
+        let message = format!("the sink `{}` has no folder", sink.name);
+        checker.problem(section, code::CONFLICT, message, "add `path`");
     }
+    sink.path.as_deref().map(|path| FileSink { name: sink.name.clone(), path: checker.path(path) })
 }

@@ -169,7 +169,7 @@ fn branch(checker: &mut Checker<'_>, source: &SourceFile) -> Option<String> {
     let bad = branch.is_empty()
         || branch.starts_with(['-', '/', '.'])
         || branch.ends_with(['/', '.'])
-        || branch.ends_with(".lock")
+        || branch.strip_suffix(".lock").is_some()
         || branch.contains("..")
         || branch.contains("//")
         || branch.contains(|c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c));

@@ -11,6 +11,7 @@ mod http;
 mod local;
 mod pack;
 mod pkt;
+mod remote;
 mod smart;
 mod tree;
 mod watch;
@@ -31,10 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Auth, Source};
 
-use self::{
-    address::Address, advertisement::Advertisement, cache::Cache, local::LocalRemote, smart::SmartRemote,
-    watch::Watch,
-};
+use self::{address::Address, cache::Cache, remote::Remote, watch::Watch};
 
 pub use self::{
     cache::CacheState,
@@ -201,18 +199,13 @@ impl GitSource {
         let mut remote = Remote::open(&self.address, &self.settings, watch)?;
         let seen = remote.advertise()?;
         let tip = seen.tip(watch.url(), &self.settings.branch)?;
-        self.heal()?;
+        self.heal(watch)?;
         let repo = self.cache.repository()?;
         let before = self.cache.fetched(&repo);
         if !cache::is_readable(&repo, tip) {
             let odb = repo.odb().map_err(|error| self.cache.failed("read", error))?;
             let mut sink = self.cache.sink(&odb, watch)?;
-            match &remote {
-                Remote::Local(remote) => remote.download(tip, &odb, &mut sink)?,
-                Remote::Smart(remote) => {
-                    remote.download(&seen, tip, &self.cache.haves(&repo), &mut sink)?;
-                }
-            }
+            remote.download(&seen, tip, &self.cache, &repo, &mut sink)?;
             sink.finish()?;
             if !cache::is_readable(&repo, tip) {
                 return Err(GitError::Protocol {
@@ -239,13 +232,15 @@ impl GitSource {
     }
 
     /// Makes a damaged cache anew, now that the remote answers.
-    fn heal(&self) -> Result<(), GitError> {
-        if !self.damaged.load(Ordering::Acquire) && self.cache.repository().is_ok() {
-            return Ok(());
+    fn heal(&self, watch: &Watch) -> Result<(), GitError> {
+        match self.cache.repository() {
+            Ok(_) if !self.damaged.load(Ordering::Acquire) => return Ok(()),
+            Ok(_) | Err(GitError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         let _alone = self.files.write().unwrap_or_else(PoisonError::into_inner);
         tracing::warn!(cache = %self.settings.cache.display(), "the git cache is damaged and is made anew");
-        self.cache.make()?;
+        self.cache.remake(watch)?;
         self.damaged.store(false, Ordering::Release);
         Ok(())
     }
@@ -353,29 +348,6 @@ impl GitSource {
             let is_missing = error.code() == git2::ErrorCode::NotFound && !self.cache.names(repo, id);
             if is_missing { unknown() } else { damaged(id, error) }
         })
-    }
-}
-
-/// A conversation with the remote.
-enum Remote {
-    Local(LocalRemote),
-    Smart(Box<SmartRemote>),
-}
-
-impl Remote {
-    fn open(address: &Address, settings: &GitSettings, watch: &Watch) -> Result<Self, GitError> {
-        watch.check()?;
-        Ok(match address {
-            Address::Local(path) => Self::Local(LocalRemote::open(path, watch.url())?),
-            Address::Http(base) => Self::Smart(Box::new(SmartRemote::open(base, settings, watch)?)),
-        })
-    }
-
-    fn advertise(&mut self) -> Result<Advertisement, GitError> {
-        match self {
-            Self::Local(remote) => remote.advertise(),
-            Self::Smart(remote) => remote.advertise(),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod action;
 mod content;
+mod delivery;
 mod error;
 mod evidence;
 mod finding;
@@ -19,12 +20,12 @@ mod settle;
 mod sync;
 
 pub use action::{Action, PendingAction};
+pub use delivery::{Attempt, AttemptTime, Delivery, DeliveryRow, DeliveryState, NewDelivery, OutboxDepth};
 pub use error::StoreError;
 pub use evidence::{EvidenceRow, NewEvidence};
 pub use finding::{Known, RunFinding, Tracked};
 pub use intent::{Decision, DecisionRow, Intent, MirrorChange, OpenIntent, Outcome};
 pub use mirror::MirrorRow;
-pub use outbox::{Attempt, AttemptTime, Delivery, DeliveryRow, DeliveryState, NewDelivery, OutboxDepth};
 pub use report::{ReportBody, ReportRecord, ReportRow};
 pub use retention::Pruned;
 pub use run::{Cause, RunId, RunRecord, RunRow, RunState};

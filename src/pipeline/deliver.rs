@@ -84,7 +84,7 @@ pub struct Deliverer {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     store: Store,
     sinks: Vec<NamedSink>,
@@ -92,34 +92,32 @@ struct Inner {
     chance: Arc<Chance>,
     worker: String,
     poll: SignedDuration,
+    grace: Duration,
 }
 
 impl Deliverer {
     /// A worker for these sinks.
     pub fn new(store: Store, sinks: Vec<NamedSink>, clock: Arc<dyn Clock>, chance: Arc<Chance>) -> Self {
         let worker = chance.uuid();
-        Self { inner: Arc::new(Inner { store, sinks, clock, chance, worker, poll: POLL }) }
+        Self { inner: Arc::new(Inner { store, sinks, clock, chance, worker, poll: POLL, grace: GRACE }) }
     }
 
     /// The same, looking so often for what other processes changed; what this process puts into the
     /// outbox is noticed at once in any case. Every 5 seconds by default.
     #[must_use]
     pub fn polling(self, every: SignedDuration) -> Self {
-        let inner = &self.inner;
-        Self {
-            inner: Arc::new(Inner {
-                store: inner.store.clone(),
-                sinks: inner.sinks.clone(),
-                clock: Arc::clone(&inner.clock),
-                chance: Arc::clone(&inner.chance),
-                worker: inner.worker.clone(),
-                poll: every,
-            }),
-        }
+        Self { inner: Arc::new(Inner { poll: every, ..(*self.inner).clone() }) }
     }
 
-    /// Delivers until it is told to stop; then an attempt under way is finished within five seconds or
-    /// its claim given back. For the one process that delivers: claims that an earlier one left behind
+    /// The same, giving an attempt under way so long to finish when it is told to stop. 5 seconds by
+    /// default.
+    #[must_use]
+    pub fn finishing_within(self, grace: Duration) -> Self {
+        Self { inner: Arc::new(Inner { grace, ..(*self.inner).clone() }) }
+    }
+
+    /// Delivers until it is told to stop; then an attempt under way is finished in time or its claim
+    /// given back. For the one process that delivers: claims that an earlier one left behind
     /// are given back at the start.
     ///
     /// A store that cannot be read or written is logged and tried again.
@@ -156,7 +154,11 @@ impl Deliverer {
         while let Some(done) = tasks.join_next().await {
             match done {
                 Ok(result) => summary += result?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             }
         }
         Ok(summary)
@@ -233,7 +235,7 @@ impl Deliverer {
             let attempt = sink.sink.deliver(&delivery, now);
             let out_of_time = async {
                 cancel.cancelled().await;
-                tokio::time::sleep(GRACE).await;
+                tokio::time::sleep(self.inner.grace).await;
             };
             let result = tokio::select! {
                 result = attempt => result,

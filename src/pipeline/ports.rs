@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The longest one fetch may take.
-const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// Why the program cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +176,7 @@ impl Ports {
         }
         let (source, config, revision) =
             (Arc::clone(&self.source), Arc::clone(&self.config), revision.clone());
+        let now = self.now();
         let loaded = tokio::task::spawn_blocking(move || {
             let options = LoadOptions {
                 external_templates: config.source.external_templates.clone(),
@@ -185,7 +186,7 @@ impl Ports {
                 },
                 ..LoadOptions::default()
             };
-            Prepared::load(&source, &revision, &config.source.paths, &options)
+            Prepared::load(&source, &revision, &config.source.paths, &options, now)
         })
         .await;
         let prepared = match loaded {

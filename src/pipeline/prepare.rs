@@ -1,6 +1,9 @@
 //! A revision made ready: read from git, loaded, and turned into what the plan wants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use portcullis_core::{
@@ -10,6 +13,7 @@ use portcullis_core::{
     policy::{Auditability, TemplateSpec, semantic_hash, template_hash},
     rollout::RolloutSpec,
     scope::Exemptions,
+    suite::{self, Settings},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +59,7 @@ impl Prepared {
         revision: &Revision,
         paths: &[String],
         options: &LoadOptions,
+        now: Timestamp,
     ) -> Result<Self, GitError> {
         let tree = source.read(revision, paths)?;
         let files: Vec<SourceFile> = tree
@@ -65,7 +70,8 @@ impl Prepared {
                 Err(issue) => SourceFile::with_issue(file.path, convert(issue)),
             })
             .collect();
-        let bundle = bundle::load(&files, options);
+        let mut bundle = bundle::load(&files, options);
+        run_suites(&mut bundle, &files, now);
         let hashes = hashes(&bundle);
         Ok(Self { revision: revision.clone(), commit: source.commit(revision)?, bundle, hashes })
     }
@@ -169,6 +175,20 @@ impl Prepared {
         name_refused(&mut desired, observed);
         Wanted { desired, exemptions, last_good }
     }
+}
+
+/// Runs the suites of the revision; a failing one refuses what it tests.
+fn run_suites(bundle: &mut Bundle, files: &[SourceFile], now: Timestamp) {
+    let contents: BTreeMap<&str, &Arc<[u8]>> = files
+        .iter()
+        .filter(|file| file.issue.is_none())
+        .map(|file| (file.path.as_str(), &file.bytes))
+        .collect();
+    let read = |path: &str| contents.get(path).map(|bytes| Arc::clone(bytes));
+    let settings = Settings::at(now);
+    let results: Vec<_> =
+        bundle.suites_to_run().iter().map(|file| suite::verify(&read, file, &settings)).collect();
+    bundle.judge_by_suites(&results);
 }
 
 /// The semantic hash of every constraint whose template git has.

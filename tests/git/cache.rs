@@ -89,8 +89,9 @@ fn a_damaged_newest_revision_leaves_the_kept_one_until_the_remote_answers() {
     let packs =
         || fs::read_dir(settings.cache.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
     let old: Vec<_> = packs().collect();
-    repo.commit("second", &[("b.yaml", "b")]);
-    let newest = source.fetch().unwrap().revision;
+    // The kept revision is no longer in the branch, so that only the cache has it.
+    let newest = repo.amend("rewritten", &[("b.yaml", "b")]);
+    source.fetch().unwrap();
     for path in packs().filter(|path| !old.contains(path)) {
         fs::remove_file(path).unwrap();
     }
@@ -104,7 +105,9 @@ fn a_damaged_newest_revision_leaves_the_kept_one_until_the_remote_answers() {
     assert!(matches!(source.read(&newest, &everything()).unwrap_err(), GitError::Damaged { .. }));
     fs::rename(&away, &remote).unwrap();
     assert_eq!(source.fetch().unwrap().revision, newest);
-    assert_eq!(paths(&source.read(&newest, &everything()).unwrap()), ["a.yaml", "b.yaml"]);
+    assert_eq!(paths(&source.read(&newest, &everything()).unwrap()), ["b.yaml"]);
+    assert_eq!(source.kept(), Some(kept.clone()));
+    assert_eq!(paths(&source.read(&kept, &everything()).unwrap()), ["a.yaml"]);
 }
 
 #[test]

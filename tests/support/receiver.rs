@@ -49,9 +49,8 @@ impl Answer {
         self
     }
 
-    pub fn body(mut self, body: &str) -> Self {
-        self.body = body.to_owned();
-        self
+    pub fn body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Suites, as far as the bundle needs them: which files they name, and as what.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{Location, SuiteFile, read::Raw};
+use super::{Bundle, Location, SuiteFile, read::Raw};
+use crate::{problem::Severity, suite::SuiteResult};
 
 /// What a suite takes a file for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,49 @@ impl SuiteFile {
     /// The templates, constraints and expansions it names, as paths from the root of the repository.
     pub fn policy_files(&self) -> Vec<String> {
         named(self).into_iter().filter(|named| named.role == Role::Policy).map(|named| named.path).collect()
+    }
+}
+
+impl Bundle {
+    /// Takes the results of the suites: a failing one is a problem, and refuses the policy units it tests.
+    pub fn judge_by_suites(&mut self, results: &[SuiteResult]) {
+        for result in results {
+            let problems = result.problems();
+            let first = problems.iter().find(|problem| problem.severity == Severity::Error);
+            if let Some(first) = first {
+                let why = format!("{}:{}: {} {}", first.file, first.span.line, first.code, first.message);
+                let tested: BTreeSet<String> = self
+                    .suites
+                    .iter()
+                    .filter(|suite| suite.location.file == result.file)
+                    .flat_map(SuiteFile::policy_files)
+                    .collect();
+                let kinds = self.templates.iter().filter(|template| tested.contains(&template.location.file));
+                for kind in kinds.map(|template| template.spec.kind.to_lowercase()) {
+                    self.refused.entry(kind).or_insert_with(|| why.clone());
+                }
+            }
+            self.problems.extend(problems);
+        }
+        self.problems.sort();
+    }
+
+    /// The files with suites whose policies are without errors so far: a policy that does not compile fails
+    /// its suite as well, and one problem is enough.
+    pub fn suites_to_run(&self) -> Vec<String> {
+        let wrong: BTreeSet<&str> = self
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .map(|problem| problem.file.as_str())
+            .collect();
+        let mut files: Vec<String> = self.suites.iter().map(|suite| suite.location.file.clone()).collect();
+        files.dedup();
+        files.retain(|file| {
+            let mut named = self.suites.iter().filter(|suite| suite.location.file == *file);
+            !named.any(|suite| suite.policy_files().iter().any(|file| wrong.contains(file.as_str())))
+        });
+        files
     }
 }
 
@@ -69,11 +115,14 @@ fn resolve(folder: &str, path: &str) -> Option<String> {
     for part in path.split('/') {
         match part {
             "" | "." => {}
+            // A tree may itself be named from below: `../policies`.
+            ".." if parts.last() == Some(&"..") => return None,
             ".." => {
                 parts.pop()?;
             }
             part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    let root = if folder.starts_with('/') { "/" } else { "" };
+    Some(format!("{root}{}", parts.join("/")))
 }

@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use jiff::Timestamp;
+
 use super::{
     ConstraintRow, ExemptionState, Provenance, Report, ReportFinding, ReportInput, SCHEMA, Score, Severity,
     Source, Standing, Summary,
@@ -22,8 +24,18 @@ use crate::{
 const SOON: i64 = 30;
 
 impl Report {
-    /// The report that these facts make. The same facts, in whatever order, make the same report.
+    /// The report that these facts make, compared with the audit before. The same facts, in whatever order, make
+    /// the same report.
     pub fn build(input: ReportInput) -> Self {
+        Self::build_since(input, None)
+    }
+
+    /// The report that these facts make, compared with the previous report, made at `since`: what was first seen
+    /// after it is new. `fixed`, `previous_score` and `changes` are expected to be since then too.
+    pub fn build_since(mut input: ReportInput, since: Option<Timestamp>) -> Self {
+        if let Some(since) = since {
+            input.findings.iter_mut().for_each(|finding| finding.compare(since));
+        }
         let ReportInput { mut findings, mut fixed, constraints: mut states, filter, run, .. } = input;
         let started = run.as_ref().map(|run| run.started);
         let score = Score::of(&input.ledger, &states, run.as_ref());
@@ -33,10 +45,10 @@ impl Report {
         fixed.retain(|finding| filter.finding(finding));
         fixed.extend(findings.extract_if(.., |finding| finding.status == Status::Fixed));
         states.retain(|state| filter.severity(state.severity));
-        let stages: BTreeMap<ConstraintId, Stage> =
+        let live: BTreeMap<ConstraintId, Stage> =
             states.iter().filter_map(|state| Some((state.id.clone(), state.stage?))).collect();
-        sort_findings(&mut findings, &stages);
-        sort_findings(&mut fixed, &stages);
+        sort_findings(&mut findings, &live);
+        sort_findings(&mut fixed, &live);
 
         let tallies = Tallies::of(&input.ledger);
         let rows = constraints::rows(states, &findings, &tallies, started);
@@ -80,6 +92,7 @@ impl Report {
             schema: SCHEMA.to_owned(),
             provenance: Provenance {
                 generated: input.generated,
+                since,
                 cluster: input.cluster,
                 source: input.source.map(without_secrets),
                 engine: input.engine,
@@ -91,7 +104,7 @@ impl Report {
             summary,
             trend,
             changes,
-            namespaces: constraints::namespaces(&findings, &stages),
+            namespaces: constraints::namespaces(&findings, &live),
             standards: constraints::standards(&rows, &findings),
             constraints: rows,
             rollouts,
@@ -226,4 +239,113 @@ fn without_secrets(mut source: Source) -> Source {
         source.url = clean;
     }
     source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Report, Status};
+    use crate::report::{
+        ReportFilter, ReportInput, Severity, Standing, Verdict, render_html, render_json, render_markdown,
+        samples, samples_extreme,
+    };
+
+    #[test]
+    fn the_order_of_the_facts_does_not_matter() {
+        let (plain, mut turned): (ReportInput, ReportInput) = (samples::realistic(), samples::realistic());
+        turned.findings.reverse();
+        turned.ledger.reverse();
+        turned.constraints.reverse();
+        turned.changes.reverse();
+        turned.trend.reverse();
+        turned.exemptions.reverse();
+        let (plain, turned) = (Report::build(plain), Report::build(turned));
+        assert_eq!(render_json(&plain), render_json(&turned));
+        assert_eq!(render_html(&plain), render_html(&turned));
+        assert_eq!(render_markdown(&plain), render_markdown(&turned));
+    }
+
+    #[test]
+    fn pods_of_one_owner_are_one_violation() {
+        let report = Report::build(samples::realistic());
+        let cart = report.findings.iter().filter(|finding| finding.finding.subject.name == "cart").count();
+        let row = report.constraints.iter().find(|row| row.state.id.kind == "K8sRequireNonRoot").unwrap();
+        assert_eq!((cart, row.failing, report.summary.open), (2, 1, 5));
+    }
+
+    #[test]
+    fn the_finished_are_open_but_block_nothing() {
+        let mut input = samples::realistic();
+        for finding in input.findings.iter_mut().filter(|finding| finding.finding.subject.name == "debug") {
+            finding.finding.uncounted = true;
+        }
+        let report = Report::build(input);
+        let row = report.constraints.iter().find(|row| row.state.id.kind == "K8sAllowedRepos").unwrap();
+        assert_eq!((report.summary.open, row.failing, row.would_block), (5, 2, Some(1)));
+    }
+
+    #[test]
+    fn what_cannot_be_judged_would_block_nobody_knows_how_much() {
+        let report = Report::build(samples::realistic());
+        let row = report.constraints.iter().find(|row| row.state.id.kind == "BusinessHours").unwrap();
+        assert_eq!((row.verdict, row.would_block), (Verdict::NotAuditable, None));
+    }
+
+    #[test]
+    fn a_filter_is_said_and_leaves_the_score_alone() {
+        let whole = Report::build(samples::realistic());
+        let mut input = samples::realistic();
+        input.filter =
+            ReportFilter { namespaces: vec!["mc*".to_owned()], min_severity: Some(Severity::High) };
+        let report = Report::build(input);
+        assert_eq!(report.summary.score, whole.summary.score);
+        assert_eq!(report.summary.open, 2);
+        assert!(report.findings.iter().all(|finding| finding.finding.subject.namespace == "mcs"));
+        assert!(report.constraints.iter().all(|row| row.state.severity >= Severity::High));
+        let said = "Filtered to namespace mc*; severity high and above";
+        assert!(report.notices.iter().any(|notice| notice.title == said));
+        assert!(render_html(&report).contains(said));
+    }
+
+    #[test]
+    fn findings_that_are_gone_move_to_the_fixed() {
+        let mut input = samples::realistic();
+        let open = Report::build(input.clone()).summary.open;
+        for finding in &mut input.findings {
+            if finding.finding.subject.name == "invoice" {
+                finding.status = Status::Fixed;
+            }
+        }
+        let report = Report::build(input);
+        assert_eq!((report.summary.open, report.summary.fixed), (open - 1, 2));
+        assert_eq!(report.findings.len() + report.fixed.len(), 8);
+    }
+
+    #[test]
+    fn only_what_no_audit_can_judge_makes_no_alarm() {
+        let mut input = samples::realistic();
+        if let Some(run) = &mut input.run {
+            run.complete = false;
+        }
+        assert_eq!(Report::build(input).summary.standing, Standing::Violated);
+        assert_eq!(Report::build(samples_extreme::incomplete()).summary.standing, Standing::Incomplete);
+    }
+
+    #[test]
+    fn what_was_seen_before_the_last_report_is_not_new() {
+        let input = samples::realistic();
+        let before = input.findings.iter().map(|finding| finding.first_seen).min().unwrap();
+        assert_eq!(Report::build(input.clone()).summary.new, 2);
+        assert_eq!(Report::build_since(input.clone(), Some(samples::now())).summary.new, 0);
+        let all = Report::build_since(input, Some(before - jiff::SignedDuration::from_hours(1)));
+        assert_eq!((all.summary.new, all.summary.regressed), (4, 1));
+    }
+
+    #[test]
+    fn no_secret_of_the_repository_is_told() {
+        let report = Report::build(samples::realistic());
+        for text in [render_json(&report), render_html(&report), render_markdown(&report)] {
+            assert!(!text.contains("s3cret"));
+            assert!(text.contains("git.example.com/platform/policies.git"));
+        }
+    }
 }

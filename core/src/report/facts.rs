@@ -66,12 +66,23 @@ pub struct ReportFinding {
     /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
-    /// How it compares with the last report.
+    /// How it compares with the audit before, or with the previous report.
     pub status: Status,
     /// When it was first seen.
     pub first_seen: Timestamp,
     /// When it was last seen.
     pub last_seen: Timestamp,
+}
+
+impl ReportFinding {
+    /// Compares with a report made at `since` where the status compares with the audit before.
+    pub(super) fn compare(&mut self, since: Timestamp) {
+        self.status = match self.status {
+            Status::New | Status::Open if self.first_seen > since => Status::New,
+            Status::New | Status::Open => Status::Open,
+            status @ (Status::Fixed | Status::Regressed) => status,
+        };
+    }
 }
 
 /// A constraint as it is enforced now.

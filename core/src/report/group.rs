@@ -44,6 +44,11 @@ pub(super) struct FindingLine<'a> {
 }
 
 impl PolicyGroup<'_> {
+    /// Violations that stand.
+    pub fn open(&self) -> u64 {
+        size(self.subjects.iter().flat_map(|subject| &subject.lines).filter(|line| line.is_open()).count())
+    }
+
     /// Findings, each fingerprint once, that `keep` says yes to.
     pub fn count(&self, keep: impl Fn(&FindingLine<'_>) -> bool) -> u64 {
         size(self.subjects.iter().flat_map(|subject| &subject.lines).filter(|line| keep(line)).count())

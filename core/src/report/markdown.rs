@@ -27,7 +27,7 @@ pub fn render_markdown(report: &Report) -> String {
     not_evaluated(&mut out, report);
     problems(&mut out, report);
     if !report.fixed.is_empty() {
-        line(&mut out, "\n## Fixed since the last report");
+        let _ = writeln!(out, "\n## Fixed {}", report.provenance.since_words());
         list(&mut out, findings::by_policy(report, &report.fixed));
     }
     line(&mut out, "\n## All findings");
@@ -107,7 +107,7 @@ fn top(out: &mut String, report: &Report) {
     for sentence in &report.summary.sentences {
         let _ = writeln!(out, "- {}", text(sentence));
     }
-    let tiles = glance::tiles(&report.summary);
+    let tiles = glance::tiles(report);
     let labels: Vec<&str> = tiles.iter().map(|tile| tile.label).collect();
     head(out, &labels);
     let values: Vec<String> = tiles
@@ -130,17 +130,19 @@ fn changes(out: &mut String, report: &Report) {
         line(out, "\nNothing changed about the policies.");
         return;
     }
-    head(out, &["When", "What", "Policy", "From → to", "Why", "Who"]);
+    head(out, &["When", "What", "Policy", "How", "Why", "Who"]);
     for view in report.changes.iter().map(ChangeView::new) {
         let change = view.change;
-        let way = if change.from.is_empty() && change.to.is_empty() {
-            String::new()
-        } else {
-            format!("{} → {}", text(&change.from), text(&change.to))
-        };
         row(
             out,
-            &[view.at, view.word.to_owned(), code(&change.object), way, text(&view.why), text(&view.by)],
+            &[
+                view.at,
+                view.word.to_owned(),
+                code(&change.object),
+                text(&view.way),
+                text(&view.why),
+                text(&view.by),
+            ],
         );
     }
 }

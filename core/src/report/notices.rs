@@ -1,5 +1,7 @@
 //! What a reader must know before reading on.
 
+use std::fmt::Write as _;
+
 use super::{
     Notice, NoticeLevel, Report, SyncStatus,
     words::{count, list, many, sentence, time},
@@ -54,7 +56,7 @@ fn evidence(report: &Report) -> Option<Notice> {
         notice(
             NoticeLevel::Warning,
             format!("No audit can judge {}", many(blind, "policy", "policies")),
-            "Whether they are kept is unknown, and does not count as passing; see “Not evaluated”.",
+            "Whether that is kept is unknown, and does not count as passing; see “Not evaluated”.",
         )
     })
 }
@@ -67,10 +69,11 @@ fn sync(report: &Report) -> Option<Notice> {
         details.push_str(". ");
     }
     if errors > 0 {
-        details.push_str(&format!(
+        let _ = write!(
+            details,
             "{}; see “Problems in the repository”. ",
             many(super::constraints::size(errors), "mistake", "mistakes")
-        ));
+        );
     }
     let since = sync.at.map_or(String::new(), |at| format!(" as of {}", time(at)));
     match sync.status {

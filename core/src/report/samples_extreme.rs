@@ -166,8 +166,10 @@ fn write_the_samples() {
         ("none", none),
         ("hostile", hostile()),
     ];
+    let since = Some(now() - (24 * 7).hours());
     for (name, input) in all {
-        std::fs::write(format!("{folder}/{name}.html"), render_html(&Report::build(input))).unwrap();
+        std::fs::write(format!("{folder}/{name}.html"), render_html(&Report::build_since(input, since)))
+            .unwrap();
     }
 }
 

@@ -170,3 +170,134 @@ impl Tally {
         !self.named && started.is_none_or(|started| state.since.is_none_or(|since| since > started))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Score;
+    use crate::{
+        audit::{HoleClass, LedgerRow},
+        identity::{ConstraintId, Stage},
+        report::{
+            ConstraintState, RunFacts, Severity,
+            samples::{constraint, empty, hole, judged},
+        },
+    };
+
+    fn run() -> Option<RunFacts> {
+        empty().run
+    }
+
+    fn state(at: usize, severity: Severity) -> ConstraintState {
+        ConstraintState { severity, ..constraint("K", &format!("c{at}"), Stage::Deny) }
+    }
+
+    #[test]
+    fn severity_weighs() {
+        let (critical, low) = (state(0, Severity::Critical), state(1, Severity::Low));
+        let ledger = [judged(&critical, "Pod", 10, 1), judged(&low, "Pod", 10, 10)];
+        // 90 of 100 and 0 of 10.
+        let score = Score::of(&ledger, &[critical, low], run().as_ref());
+        assert_eq!((score.value, score.coverage), (Some(81.8), Some(100.0)));
+    }
+
+    #[test]
+    fn nothing_judged_is_no_score() {
+        let state = state(0, Severity::Medium);
+        let mut excused = judged(&state, "Pod", 5, 0);
+        excused.exempt = 5;
+        let states = [state];
+        assert_eq!(Score::of(&[excused], &states, run().as_ref()).value, None);
+        assert_eq!(Score::of(&[], &[], run().as_ref()), Score::default());
+        assert_eq!(Score::of(&[], &states, None).coverage, Some(0.0));
+    }
+
+    #[test]
+    fn one_failure_among_many_is_not_a_hundred() {
+        let state = state(0, Severity::Medium);
+        let score = Score::of(&[judged(&state, "Pod", 1_000_000, 1)], &[state], run().as_ref());
+        assert_eq!(score.value, Some(99.9));
+    }
+
+    #[test]
+    fn what_no_audit_can_judge_neither_passes_nor_is_covered() {
+        let (mut blind, seen) = (state(0, Severity::Medium), state(1, Severity::Medium));
+        blind.not_auditable = Some("asks for the time".to_owned());
+        let ledger = [judged(&blind, "Pod", 100, 1), judged(&seen, "Pod", 1, 0)];
+        let score = Score::of(&ledger, &[blind, seen], run().as_ref());
+        assert_eq!((score.value, score.coverage), (Some(50.0), Some(50.0)));
+    }
+
+    #[test]
+    fn a_hole_that_touches_all_lowers_the_coverage_of_each() {
+        let states = [state(0, Severity::Medium), state(1, Severity::Low)];
+        let mut ledger = vec![judged(&states[0], "Pod", 3, 0), judged(&states[1], "Pod", 3, 0)];
+        assert_eq!(Score::of(&ledger, &states, run().as_ref()).coverage, Some(100.0));
+        let mut everywhere = judged(&states[0], "*", 0, 0);
+        everywhere.constraint = ConstraintId::new("*", "*");
+        everywhere.holes.push(hole(HoleClass::Unknown, "unreadable", 1));
+        ledger.push(everywhere);
+        assert_eq!(Score::of(&ledger, &states, run().as_ref()).coverage, Some(75.0));
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<(usize, u64, u64, u64, u64, u64)>> {
+        // Constraint, passing, violated, exempt, errors, out of enforcement.
+        prop::collection::vec((0..4_usize, 0..9_u64, 0..9_u64, 0..9_u64, 0..3_u64, 0..3_u64), 0..12)
+    }
+
+    fn ledger(rows: &[(usize, u64, u64, u64, u64, u64)], states: &[ConstraintState]) -> Vec<LedgerRow> {
+        rows.iter()
+            .enumerate()
+            .map(|(at, &(of, passing, violated, exempt, errors, outside))| {
+                let mut row =
+                    judged(&states[of], &format!("Kind{at}"), passing + violated + exempt, violated);
+                row.exempt = exempt;
+                row.errors = errors;
+                if errors > 0 {
+                    row.holes.push(hole(HoleClass::Unknown, "evaluation failed", errors));
+                }
+                if outside > 0 {
+                    row.holes.push(hole(HoleClass::NotEnforced, "ignored", outside));
+                }
+                row
+            })
+            .collect()
+    }
+
+    fn states() -> Vec<ConstraintState> {
+        [Severity::Low, Severity::Medium, Severity::High, Severity::Critical]
+            .into_iter()
+            .enumerate()
+            .map(|(at, severity)| state(at, severity))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_hundred_means_all(rows in rows()) {
+            let states = states();
+            let score = Score::of(&ledger(&rows, &states), &states, run().as_ref());
+            let judged = rows.iter().any(|row| row.1 + row.2 > 0);
+            prop_assert_eq!(score.value.is_some(), judged);
+            if let Some(value) = score.value {
+                prop_assert!((0.0..=100.0).contains(&value));
+                prop_assert_eq!(value >= 100.0, rows.iter().all(|row| row.2 == 0));
+            }
+            if let Some(coverage) = score.coverage {
+                prop_assert!((0.0..=100.0).contains(&coverage));
+                prop_assert_eq!(coverage >= 100.0, rows.iter().all(|row| row.4 == 0));
+            }
+        }
+
+        #[test]
+        fn excuses_and_errors_never_raise_the_score(rows in rows()) {
+            let states = states();
+            let without: Vec<_> = rows.iter().map(|row| (row.0, row.1, row.2, 0, 0, 0)).collect();
+            let plain = Score::of(&ledger(&without, &states), &states, run().as_ref());
+            let score = Score::of(&ledger(&rows, &states), &states, run().as_ref());
+            prop_assert_eq!(score.value, plain.value);
+            prop_assert!(score.coverage.unwrap_or(0.0) <= 100.0);
+        }
+    }
+}

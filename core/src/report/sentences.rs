@@ -1,8 +1,10 @@
 //! The report in a few sentences that ask for no knowledge of Kubernetes.
 
+use std::fmt::Write as _;
+
 use super::{
     Report, Summary,
-    words::{age, list, many, tenths},
+    words::{age, list, many, sentence, tenths},
 };
 
 /// What there is to say, the important first.
@@ -98,12 +100,12 @@ fn violations(report: &Report) -> String {
         news.push(format!("{} {word} fixed", super::words::count(summary.fixed)));
     }
     if !news.is_empty() {
-        text.push_str(&format!(" Since the last report {}.", list(&news)));
+        let _ = write!(text, " {} {}.", sentence(report.provenance.since_words()), list(&news));
     }
     let oldest = report.constraints.iter().filter_map(|row| row.oldest).min();
     let now = report.provenance.generated;
     if let Some(oldest) = oldest.filter(|oldest| now.as_second() - oldest.as_second() >= 60) {
-        text.push_str(&format!(" The oldest has been open for {}.", age(oldest, now)));
+        let _ = write!(text, " The oldest has been open for {}.", age(oldest, now));
     }
     text
 }
@@ -129,14 +131,15 @@ fn exemptions(summary: &Summary) -> Option<String> {
         return None;
     }
     let be = if summary.exemptions == 1 { "is" } else { "are" };
-    let mut text = format!("{} {be} in force", many(summary.exemptions, "exemption", "exemptions"));
-    text.push_str(&match summary.exempt {
-        0 => ", excusing nothing at present".to_owned(),
-        exempt => format!(", excusing {}", many(exempt, "violation", "violations")),
-    });
+    let excused = match summary.exempt {
+        0 => "nothing at present".to_owned(),
+        exempt => many(exempt, "violation", "violations"),
+    };
+    let number = many(summary.exemptions, "exemption", "exemptions");
+    let mut text = format!("{number} {be} in force, excusing {excused}");
     if summary.exemptions_expiring > 0 {
         let ends = if summary.exemptions_expiring == 1 { "ends" } else { "end" };
-        text.push_str(&format!("; {} {ends} within 30 days", summary.exemptions_expiring));
+        let _ = write!(text, "; {} {ends} within 30 days", summary.exemptions_expiring);
     }
     text.push('.');
     Some(text)

@@ -7,7 +7,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -35,7 +35,7 @@ pub(super) fn age(from: Timestamp, to: Timestamp) -> String {
     let minutes = u64::try_from((to.as_second() - from.as_second()) / 60).unwrap_or(0);
     match minutes {
         0 => "under a minute".to_owned(),
-        0..60 => many(minutes, "minute", "minutes"),
+        1..60 => many(minutes, "minute", "minutes"),
         60..2_880 => many(minutes / 60, "hour", "hours"),
         _ => many(minutes / 1_440, "day", "days"),
     }

@@ -1,9 +1,6 @@
 //! The format of suites, `test.gatekeeper.sh` Suite.
 
-use super::{
-    assertion::{Assertion, Expected},
-    paths::beside,
-};
+use super::assertion::{Assertion, Expected};
 use crate::{
     document::{Node, NodeKind},
     identity::GroupVersionKind,
@@ -83,39 +80,6 @@ impl Suite {
         let mut reader = Reader { problems: Vec::new() };
         let suite = reader.suite(document);
         (suite, reader.problems)
-    }
-
-    /// The files that are there for this suite and not to be applied: what it names as object or
-    /// inventory, and constraints of tests marked invalid. Paths from the root, given the suite's own.
-    pub fn fixtures(&self, suite_path: &str) -> Vec<String> {
-        let mut paths: Vec<&str> = Vec::new();
-        for test in &self.tests {
-            if test.invalid {
-                paths.push(&test.constraint);
-            }
-            for case in &test.cases {
-                paths.push(&case.object);
-                paths.extend(case.inventory.iter().map(String::as_str));
-            }
-        }
-        let mut paths: Vec<String> =
-            paths.into_iter().filter(|path| !path.is_empty()).map(|path| beside(suite_path, path)).collect();
-        paths.sort();
-        paths.dedup();
-        paths
-    }
-
-    /// The templates that this suite tests: paths from the root, given the suite's own.
-    pub fn templates(&self, suite_path: &str) -> Vec<String> {
-        let mut paths: Vec<String> = self
-            .tests
-            .iter()
-            .filter(|test| !test.template.is_empty())
-            .map(|test| beside(suite_path, &test.template))
-            .collect();
-        paths.sort();
-        paths.dedup();
-        paths
     }
 }
 

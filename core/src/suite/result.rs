@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+use super::read::SuiteProblem;
 use crate::problem::{Problem, Severity, Span};
 
 /// How a test or a case ended.
@@ -37,6 +38,9 @@ pub struct SuiteResult {
     /// Where `error` is, for [`SuiteResult::problems`].
     #[serde(skip)]
     pub span: Span,
+    /// What is wrong with the suite and does not stop it, for [`SuiteResult::problems`].
+    #[serde(skip)]
+    pub warnings: Vec<SuiteProblem>,
 }
 
 /// The result of a template, a constraint and their cases.
@@ -46,6 +50,8 @@ pub struct TestResult {
     pub name: String,
     /// Why its cases could not be run; there are none then.
     pub error: Option<String>,
+    /// Whether `error` is that this version cannot judge what the test asks.
+    pub unsupported: bool,
     /// Whether it was not to be run.
     pub skipped: bool,
     /// In the order written.
@@ -77,6 +83,7 @@ impl SuiteResult {
             skipped: false,
             tests: Vec::new(),
             span: Span { line: 1, column: 1, length: 1 },
+            warnings: Vec::new(),
         }
     }
 
@@ -106,7 +113,9 @@ impl SuiteResult {
         counts
     }
 
-    /// What failed, as problems at the suite, test or case concerned.
+    /// What failed, as errors at the suite, test or case concerned (`PC0401`); what cannot be judged here
+    /// yet, which says nothing against the policy, as warnings; and what looks like a mistake in the
+    /// suite, as warnings of their own (`PC0403`).
     pub fn problems(&self) -> Vec<Problem> {
         let problem = |span: Span, message: String| Problem {
             file: self.file.clone(),
@@ -116,13 +125,29 @@ impl SuiteResult {
             message,
             hint: None,
         };
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> = self
+            .warnings
+            .iter()
+            .map(|warning| Problem {
+                severity: Severity::Warning,
+                code: "PC0403",
+                hint: warning.hint.clone(),
+                ..problem(warning.span, warning.message.clone())
+            })
+            .collect();
         if let Some(error) = &self.error {
             problems.push(problem(self.span, format!("the suite cannot be run: {error}")));
         }
         for test in &self.tests {
-            if let Some(error) = &test.error {
-                problems.push(problem(test.span, format!("test `{}` fails: {error}", test.name)));
+            match &test.error {
+                Some(error) if test.unsupported => problems.push(Problem {
+                    severity: Severity::Warning,
+                    ..problem(test.span, format!("test `{}` was not run: {error}", test.name))
+                }),
+                Some(error) => {
+                    problems.push(problem(test.span, format!("test `{}` fails: {error}", test.name)));
+                }
+                None => {}
             }
             for case in test.cases.iter().filter(|case| case.result == Verdict::Fail) {
                 let what = format!("case `{}` of test `{}` fails: {}", case.name, test.name, case.message);

@@ -31,6 +31,7 @@ fn run_test(files: Files<'_>, suite_path: &str, test: &Test, settings: &Settings
     let mut result = TestResult {
         name: test.name.clone(),
         error: None,
+        unsupported: false,
         skipped: false,
         cases: Vec::new(),
         span: test.span,
@@ -52,7 +53,10 @@ fn run_test(files: Files<'_>, suite_path: &str, test: &Test, settings: &Settings
         }
         (Err(fault), false) => result.error = Some(fault.message()),
         (Ok(bench), false) => match unsupported(&bench.template.spec, &bench.template.auditability, test) {
-            Some(why) => result.error = Some(format!("not supported yet: {why}")),
+            Some(why) => {
+                result.error = Some(format!("not supported yet: {why}"));
+                result.unsupported = true;
+            }
             None => result.cases = run_cases(files, suite_path, test, &bench, settings),
         },
     }
@@ -143,8 +147,8 @@ fn judge(
         Err((name, MatchError::UnknownNamespace(_))) => {
             // In gator's words, since suites match on them.
             return Ok(refusal(format!(
-                "unable to match constraints: error matching the requested object: {name} :namespace \
-                 selector for namespace-scoped object but missing Namespace"
+                "unable to match constraints: error matching the requested object: {name} :failed to run \
+                 Match criteria: namespace selector for namespace-scoped object but missing Namespace"
             )));
         }
     }

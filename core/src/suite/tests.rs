@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 
 use super::{Filter, Settings, SuiteResult, Verdict, verify};
+use crate::problem::Severity;
 
 const TEMPLATE: &str = r#"
 apiVersion: templates.gatekeeper.sh/v1
@@ -252,6 +253,9 @@ spec:
     ] {
         let found = tree.test_error(test).unwrap();
         assert!(found.starts_with("not supported yet: ") && found.contains(message), "{test}: {found}");
+        let problems = tree.run(&format!("tests:\n- {test}\n")).problems();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].severity, Severity::Warning, "it says nothing against the policy");
     }
 }
 
@@ -271,7 +275,7 @@ fn namespace_selectors_know_the_namespaces_of_the_inventory() {
     assert_eq!(
         tree.case(
             "samples/pod.yaml",
-            "[{violations: 1, message: '^unable to match constraints: .*web :namespace selector for namespace-scoped'}]"
+            "[{violations: 1, message: '^unable to match constraints: .*web :failed to run Match criteria: namespace selector'}]"
         ),
         Ok(())
     );
@@ -398,17 +402,19 @@ fn failures_are_problems_at_their_case() {
 }
 
 #[test]
-fn fixtures_and_templates_are_paths_from_the_root() {
-    let files = "apiVersion: test.gatekeeper.sh/v1alpha1
-kind: Suite
-tests:
-- {template: ../t.yaml, constraint: c.yaml, cases: [{object: o.yaml, inventory: [../i.yaml]}]}
-- {template: ../t.yaml, constraint: bad.yaml, invalid: true}
-";
-    let document =
-        crate::document::yaml::read(files.as_bytes(), &crate::document::Limits::default()).unwrap().remove(0);
-    let (suite, problems) = super::Suite::read(&document);
-    assert!(problems.is_empty());
-    assert_eq!(suite.fixtures("p/q/suite.yaml"), ["p/i.yaml", "p/q/bad.yaml", "p/q/o.yaml"]);
-    assert_eq!(suite.templates("p/q/suite.yaml"), ["p/t.yaml"]);
+fn unknown_fields_are_warnings_and_stop_nothing() {
+    let result = Tree::new().run(
+        "tests:
+- name: two
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: c, objcet: x.yaml, object: samples/ns.yaml, assertions: [{violations: 1}]}
+",
+    );
+    assert_eq!(result.verdict(), Verdict::Pass);
+    let problems = result.problems();
+    assert_eq!(problems.len(), 1);
+    assert_eq!((problems[0].severity, problems[0].span.line), (Severity::Warning, 8));
+    assert_eq!(problems[0].message, "unknown field `objcet`");
 }

@@ -65,6 +65,18 @@ impl Trial {
         self
     }
 
+    /// Section, result, message and details.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let result = match self.outcome {
+            Outcome::Good => "good",
+            Outcome::Note => "note",
+            Outcome::Bad => "bad",
+        };
+        serde_json::json!({
+            "section": self.about, "result": result, "message": self.message, "details": self.more
+        })
+    }
+
     /// `✓ cluster  …`, coloured; causes and advice below.
     pub(super) fn line(&self, width: usize) -> String {
         let (mark, colour) = match self.outcome {
@@ -73,11 +85,9 @@ impl Trial {
             Outcome::Bad => ("✗", AnsiColor::Red),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        let mut text = format!("{style}{mark}{style:#} {:width$}  {}\n", self.about, self.message);
-        for line in &self.more {
-            text.push_str(&format!("  {:width$}  {line}\n", ""));
-        }
-        text
+        let first = format!("{style}{mark}{style:#} {:width$}  {}\n", self.about, self.message);
+        let more = self.more.iter().map(|line| format!("  {:width$}  {line}\n", ""));
+        std::iter::once(first).chain(more).collect::<Vec<_>>().concat()
     }
 }
 

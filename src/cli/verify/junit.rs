@@ -82,7 +82,7 @@ fn escaped(text: &str) -> String {
             '\t' => out.push_str("&#9;"),
             '\r' => out.push_str("&#13;"),
             character if character < ' ' || matches!(character, '\u{fffe}' | '\u{ffff}') => {
-                out.push('\u{fffd}')
+                out.push('\u{fffd}');
             }
             character => out.push(character),
         }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
+use git2::{ErrorClass, ErrorCode, Oid, Repository, RepositoryInitOptions};
 
 use super::{
     error::{Cause, GitError},
@@ -93,10 +93,10 @@ impl Cache {
         if source.trim_end() != self.source {
             return Ok(CacheState::OtherSource);
         }
-        let repo = match Repository::open_bare(&self.path) {
+        let repo = match self.repository() {
             Ok(repo) => repo,
-            Err(error) if error.code() == ErrorCode::Owner => return Err(self.failed("opened", error)),
-            Err(_) => return Ok(CacheState::Damaged),
+            Err(GitError::Damaged { .. }) => return Ok(CacheState::Damaged),
+            Err(error) => return Err(error),
         };
         if self.fetched(&repo).is_none_or(|id| is_readable(&repo, id)) {
             return Ok(CacheState::Kept);
@@ -120,30 +120,59 @@ impl Cache {
 
     /// Makes an empty cache in place of whatever is there, complete or not at all.
     pub(super) fn make(&self) -> Result<(), GitError> {
+        self.replace(|_| {})
+    }
+
+    /// Makes the cache anew, and takes the pinned revision over where all of it can still be read: the remote
+    /// may not have it any more.
+    pub(super) fn remake(&self, watch: &Watch) -> Result<(), GitError> {
+        self.replace(|fresh| {
+            let salvage = || -> Result<(), GitError> {
+                let damaged = self.repository()?;
+                let Some(pinned) = Self::accepted(&damaged) else { return Ok(()) };
+                let repo = fresh.repository()?;
+                let odb = repo.odb().map_err(|error| fresh.failed("opened", error))?;
+                let mut sink = fresh.sink(&odb, watch)?;
+                pack::copy(&damaged, &[pinned], |_| false, &mut sink)?;
+                sink.finish()?;
+                fresh.set_accepted(pinned)
+            };
+            if let Err(error) = salvage() {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the pinned revision could not be taken over into the new git cache"
+                );
+            }
+        })
+    }
+
+    fn replace(&self, fill: impl FnOnce(&Self)) -> Result<(), GitError> {
         let made = |error: io::Error| self.failed("made", error);
         let parent = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent).map_err(made)?;
         let scratch = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(parent).map_err(made)?;
-        let fresh = scratch.path().join("cache");
+        let fresh = Self { path: scratch.path().join("cache"), ..self.clone() };
         let repo = Repository::init_opts(
-            &fresh,
+            &fresh.path,
             RepositoryInitOptions::new().bare(true).external_template(false).initial_head("none"),
         )
         .map_err(|error| self.failed("made", error))?;
         drop(repo);
-        fs::write(fresh.join(MARKER), format!("{FORMAT}\n{}\n", self.source)).map_err(made)?;
+        fs::write(fresh.path.join(MARKER), format!("{FORMAT}\n{}\n", self.source)).map_err(made)?;
+        fill(&fresh);
         match fs::remove_dir_all(&self.path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(self.failed("replaced", error)),
         }
-        fs::rename(&fresh, &self.path).map_err(made)
+        fs::rename(&fresh.path, &self.path).map_err(made)
     }
 
     /// The repository; one handle a call, since a handle belongs to one thread.
     pub(super) fn repository(&self) -> Result<Repository, GitError> {
         Repository::open_bare(&self.path).map_err(|error| {
-            if error.code() == ErrorCode::Owner {
+            // What the system refuses today says nothing of what the folder holds.
+            if error.code() == ErrorCode::Owner || error.class() == ErrorClass::Os {
                 self.failed("opened", error)
             } else {
                 GitError::Damaged { object: self.path.display().to_string(), source: error.into() }
@@ -180,7 +209,9 @@ impl Cache {
             writeln!(file, "{id}")?;
             file.as_file().sync_all()?;
             file.persist(&target).map_err(|error| error.error)?;
-            fs::File::open(folder)?.sync_all()
+            // Not every file system can sync a folder.
+            let _ = fs::File::open(folder)?.sync_all();
+            Ok(())
         };
         write().map_err(|error| self.failed("written", error))
     }

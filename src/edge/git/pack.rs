@@ -62,7 +62,9 @@ impl<'repo> PackSink<'repo> {
                 fs::File::open(stem.with_extension("pack"))?.sync_all()?;
                 fs::File::open(stem.with_extension("idx"))?.sync_all()?;
             }
-            fs::File::open(folder(&self.cache))?.sync_all()
+            // Not every file system can sync a folder.
+            let _ = fs::File::open(folder(&self.cache))?.sync_all();
+            Ok(())
         };
         sync().map_err(|error| unwritable(&self.cache, error))
     }

@@ -37,7 +37,7 @@ pub struct TreeFile {
 }
 
 /// Why a file was not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileIssue {
     /// A symbolic link.
     Symlink,

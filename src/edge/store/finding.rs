@@ -124,6 +124,25 @@ impl Store {
         rows.into_iter().map(into_known).collect()
     }
 
+    /// The findings that went after `since` and are still gone.
+    pub async fn fixed_since(&self, since: Timestamp) -> Result<Vec<Known>, StoreError> {
+        let rows: Vec<KnownColumns> = sqlx::query_as(
+            "SELECT DISTINCT known.fingerprint, constraint_kind, constraint_name, first_seen, last_seen, \
+             known.status, finding FROM changes JOIN known ON known.cluster = changes.cluster \
+             AND known.instance = changes.instance AND known.fingerprint = changes.fingerprint \
+             JOIN runs ON runs.cluster = changes.cluster AND runs.instance = changes.instance \
+             AND runs.id = changes.run \
+             WHERE changes.cluster = $1 AND changes.instance = $2 AND runs.finished > $3 \
+             AND changes.status = 'fixed' AND known.status = 'fixed' ORDER BY known.fingerprint",
+        )
+        .bind(self.cluster())
+        .bind(self.instance())
+        .bind(millis(since))
+        .fetch_all(self.reader())
+        .await?;
+        rows.into_iter().map(into_known).collect()
+    }
+
     /// The findings of a finished run, ordered by constraint, object and message.
     pub async fn findings(&self, run: RunId) -> Result<Vec<RunFinding>, StoreError> {
         let seq: Option<Option<i64>> =
@@ -165,9 +184,9 @@ impl Store {
         .map(|(fingerprint, first, last): (String, i64, i64)| (fingerprint, (first, last)))
         .collect();
         let mut findings = bodies
-            .iter()
+            .into_iter()
             .map(|body| {
-                let finding: Finding = from_json("a finding", body)?;
+                let finding: Finding = from_json("a finding", &body)?;
                 let fingerprint = finding.fingerprint.as_str();
                 let status = changed.get(fingerprint).map_or(Ok(Status::Open), |word| parse_status(word))?;
                 let (first, last) = seen.get(fingerprint).copied().unwrap_or_default();
@@ -207,10 +226,18 @@ impl Store {
             let body = content::canonical(&value);
             let hash = content::hash_of(&body);
             let copy = copies.entry(hash.clone()).and_modify(|copy| *copy += 1).or_insert(0);
-            if !known.contains(&(hash.as_str(), *copy)) {
-                fresh.push((hash.clone(), *copy, body));
+            if known.contains(&(hash.as_str(), *copy)) {
+                present.insert((hash, *copy));
+            } else {
+                fresh.push((hash, *copy, body));
+                if fresh.len() == CHUNK {
+                    self.put_fresh(&mut *tx, seq, &fresh).await?;
+                    fresh.clear();
+                }
             }
-            present.insert((hash, *copy));
+        }
+        if !fresh.is_empty() {
+            self.put_fresh(&mut *tx, seq, &fresh).await?;
         }
 
         // All rows go on by one run; those that end here are set back.
@@ -237,27 +264,33 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        for chunk in fresh.chunks(CHUNK) {
-            let mut bodies =
-                QueryBuilder::<Sqlite>::new("INSERT INTO contents (cluster, instance, hash, body) ");
-            bodies.push_values(chunk, |mut row, (hash, _, body)| {
-                row.push_bind(self.cluster()).push_bind(self.instance()).push_bind(hash).push_bind(body);
-            });
-            bodies.push(" ON CONFLICT (cluster, instance, hash) DO NOTHING");
-            bodies.build().execute(&mut *tx).await?;
-            let mut spans = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO spans (cluster, instance, hash, copy, from_seq, to_seq) ",
-            );
-            spans.push_values(chunk, |mut row, (hash, copy, _)| {
-                row.push_bind(self.cluster())
-                    .push_bind(self.instance())
-                    .push_bind(hash)
-                    .push_bind(copy)
-                    .push_bind(seq)
-                    .push_bind(seq);
-            });
-            spans.build().execute(&mut *tx).await?;
-        }
+        Ok(())
+    }
+
+    async fn put_fresh(
+        &self,
+        tx: &mut SqliteConnection,
+        seq: i64,
+        fresh: &[(String, i64, String)],
+    ) -> Result<(), StoreError> {
+        let mut bodies = QueryBuilder::<Sqlite>::new("INSERT INTO contents (cluster, instance, hash, body) ");
+        bodies.push_values(fresh, |mut row, (hash, _, body)| {
+            row.push_bind(self.cluster()).push_bind(self.instance()).push_bind(hash).push_bind(body);
+        });
+        bodies.push(" ON CONFLICT (cluster, instance, hash) DO NOTHING");
+        bodies.build().execute(&mut *tx).await?;
+        let mut spans = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO spans (cluster, instance, hash, copy, from_seq, to_seq) ",
+        );
+        spans.push_values(fresh, |mut row, (hash, copy, _)| {
+            row.push_bind(self.cluster())
+                .push_bind(self.instance())
+                .push_bind(hash)
+                .push_bind(copy)
+                .push_bind(seq)
+                .push_bind(seq);
+        });
+        spans.build().execute(&mut *tx).await?;
         Ok(())
     }
 
@@ -303,32 +336,39 @@ impl Store {
         let tracked: BTreeMap<&Fingerprint, Status> =
             tracked.iter().map(|tracked| (&tracked.fingerprint, tracked.status)).collect();
 
-        let mut seen: Vec<(&Fingerprint, Status, &Finding, String)> = Vec::new();
+        let mut seen: Vec<(&Fingerprint, Status, &Finding)> = Vec::new();
         let mut by_status: BTreeMap<Status, Vec<&Fingerprint>> = BTreeMap::new();
         for (fingerprint, status) in tracked {
             match (status, first.get(fingerprint)) {
                 (Status::New | Status::Regressed, Some(finding)) => {
-                    seen.push((fingerprint, status, finding, to_json("a finding", finding)?));
+                    seen.push((fingerprint, status, finding));
                 }
                 _ => by_status.entry(status).or_default().push(fingerprint),
             }
         }
         for chunk in seen.chunks(CHUNK) {
+            let bodies = chunk
+                .iter()
+                .map(|(.., finding)| to_json("a finding", finding))
+                .collect::<Result<Vec<_>, _>>()?;
             let mut upsert = QueryBuilder::<Sqlite>::new(
                 "INSERT INTO known (cluster, instance, fingerprint, constraint_kind, constraint_name, \
                  first_seen, last_seen, status, finding) ",
             );
-            upsert.push_values(chunk, |mut row, (fingerprint, status, finding, body)| {
-                row.push_bind(self.cluster())
-                    .push_bind(self.instance())
-                    .push_bind(fingerprint.as_str())
-                    .push_bind(&finding.constraint.kind)
-                    .push_bind(&finding.constraint.name)
-                    .push_bind(millis(at))
-                    .push_bind(millis(at))
-                    .push_bind(status_word(*status))
-                    .push_bind(body);
-            });
+            upsert.push_values(
+                chunk.iter().zip(bodies),
+                |mut row, ((fingerprint, status, finding), body)| {
+                    row.push_bind(self.cluster())
+                        .push_bind(self.instance())
+                        .push_bind(fingerprint.as_str())
+                        .push_bind(&finding.constraint.kind)
+                        .push_bind(&finding.constraint.name)
+                        .push_bind(millis(at))
+                        .push_bind(millis(at))
+                        .push_bind(status_word(*status))
+                        .push_bind(body);
+                },
+            );
             upsert.push(
                 " ON CONFLICT (cluster, instance, fingerprint) DO UPDATE SET last_seen = excluded.last_seen, \
                  status = excluded.status, finding = excluded.finding",

@@ -17,8 +17,8 @@ use super::{Inner, Store, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long a write waits for another process to finish its own.
-const BUSY: Duration = Duration::from_secs(20);
+/// How long a write waits for another process to finish its own; a large audit run takes seconds.
+const BUSY: Duration = Duration::from_mins(1);
 const READERS: u32 = 4;
 
 impl Store {

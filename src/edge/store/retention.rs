@@ -47,8 +47,9 @@ impl Store {
                 before,
             )
             .await?;
+        // Those that do not depend on a time name the parameter all the same: all take the same three.
         for statement in [
-            "DELETE FROM spans WHERE cluster = $1 AND instance = $2 AND $3 = $3 AND to_seq < \
+            "DELETE FROM spans WHERE cluster = $1 AND instance = $2 AND CAST($3 AS BIGINT) IS NOT NULL AND to_seq < \
              COALESCE((SELECT MIN(seq) FROM runs WHERE runs.cluster = $1 AND runs.instance = $2), 0)",
             "DELETE FROM known WHERE cluster = $1 AND instance = $2 AND status = 'fixed' AND last_seen < $3",
             "DELETE FROM syncs WHERE cluster = $1 AND instance = $2 AND at < $3 AND id < (SELECT \
@@ -61,7 +62,7 @@ impl Store {
             "DELETE FROM intents WHERE cluster = $1 AND instance = $2 AND ended < $3 AND state <> 'open'",
             "DELETE FROM actions WHERE cluster = $1 AND instance = $2 AND ended < $3 \
              AND state = 'consumed'",
-            "DELETE FROM contents WHERE cluster = $1 AND instance = $2 AND $3 = $3 AND hash NOT IN (\
+            "DELETE FROM contents WHERE cluster = $1 AND instance = $2 AND CAST($3 AS BIGINT) IS NOT NULL AND hash NOT IN (\
              SELECT bundle_hash FROM accepted WHERE cluster = $1 AND instance = $2 \
              AND bundle_hash IS NOT NULL \
              UNION SELECT ledger_hash FROM runs WHERE cluster = $1 AND instance = $2 \

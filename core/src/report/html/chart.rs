@@ -78,8 +78,8 @@ impl Trend {
         };
         let scores: Vec<Option<f64>> = points.iter().map(|point| point.score).collect();
         let open: Vec<Option<f64>> = points.iter().map(|point| Some(float(point.open))).collect();
-        let least = scores.iter().flatten().copied().fold(100.0, f64::min);
-        let floor = ((least - 1.0) / 10.0).floor().max(0.0) * 10.0;
+        let lowest = scores.iter().flatten().copied().fold(100.0, f64::min);
+        let floor = ((lowest - 1.0) / 10.0).floor().max(0.0) * 10.0;
         let ceiling = nice(open.iter().flatten().copied().fold(0.0, f64::max));
         Some(Self {
             charts: vec![

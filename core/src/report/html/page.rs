@@ -18,9 +18,9 @@ use super::{
 };
 
 /// Rows of the policy table and changes that are shown before the rest folds, and how few are not worth a fold.
-const ROOM_POLICIES: usize = 20;
+const ROOM_POLICIES: usize = 15;
 const ROOM_CHANGES: usize = 8;
-const SLACK: usize = 4;
+const SLACK: usize = 5;
 
 /// What `report.html` is filled with.
 #[derive(Template)]
@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
             mark,
             facts: glance::facts(report),
             notices: notices(report),
-            tiles: glance::tiles(summary),
+            tiles: glance::tiles(report),
             trend: Trend::new(&report.trend),
             changes,
             more_changes,

@@ -49,7 +49,7 @@ pub(in super::super) fn by_policy<'a>(
         .into_iter()
         .map(|group| {
             let mut totals = Vec::new();
-            let open = group.count(|line| line.is_open());
+            let open = group.open();
             let exempt = group.count(|line| !line.exempt_by.is_empty());
             let errors = group.count(|line| line.exempt_by.is_empty() && line.class == Class::Error);
             let owners =

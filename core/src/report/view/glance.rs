@@ -1,7 +1,7 @@
 //! Provenance and figures, as the top of a report shows them.
 
 use super::super::{
-    Report, Standing, Summary,
+    Report, Standing,
     words::{count, delta, many, tenths, time, took},
 };
 
@@ -71,7 +71,8 @@ pub(in super::super) fn facts(report: &Report) -> Vec<Fact> {
 }
 
 /// The six figures.
-pub(in super::super) fn tiles(summary: &Summary) -> Vec<Tile> {
+pub(in super::super) fn tiles(report: &Report) -> Vec<Tile> {
+    let summary = &report.summary;
     let tile = |label, value: String, unit, note: String, tone| Tile { label, value, unit, note, tone };
     let whole = |value: f64| (value - 100.0).abs() < f64::EPSILON;
     let checked = match summary.coverage {
@@ -83,7 +84,7 @@ pub(in super::super) fn tiles(summary: &Summary) -> Vec<Tile> {
             "Score",
             tenths(score),
             "of 100",
-            format!("{} since last report; {checked}", delta(change)),
+            format!("{} {}; {checked}", delta(change), report.provenance.since_words()),
             if change < 0.0 { "warn" } else { "none" },
         ),
         (Some(score), None) => tile("Score", tenths(score), "of 100", checked, "none"),

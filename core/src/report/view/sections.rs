@@ -13,6 +13,8 @@ pub(in super::super) struct ChangeView<'a> {
     pub at: String,
     pub word: &'static str,
     pub tone: &'static str,
+    /// `dryrun → warn`, `at dryrun`, `was deny`.
+    pub way: String,
     pub why: String,
     pub by: String,
 }
@@ -31,7 +33,22 @@ impl<'a> ChangeView<'a> {
             (who, None) => format!("by {who}"),
             (who, Some(revision)) => format!("by {who}, commit {}", revision.short()),
         };
-        Self { change, at: time(change.at), word: word(change.what), tone, why: sentence(&change.why), by }
+        let way = match (change.from.as_str(), change.to.as_str()) {
+            ("", "") => String::new(),
+            ("", to) => format!("at {to}"),
+            (from, "") => format!("was {from}"),
+            (from, to) if from == to => format!("at {to}"),
+            (from, to) => format!("{from} → {to}"),
+        };
+        Self {
+            change,
+            at: time(change.at),
+            word: word(change.what),
+            tone,
+            way,
+            why: sentence(&change.why),
+            by,
+        }
     }
 }
 
