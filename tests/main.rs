@@ -9,9 +9,13 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod audit_local;
 mod check;
+mod cluster;
 mod config;
+mod e2e;
 mod git;
+mod objects;
 mod outbox;
 mod starter;
 mod store;

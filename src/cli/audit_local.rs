@@ -254,9 +254,7 @@ fn policy_set(bundle: &Bundle, now: Timestamp) -> PolicySet {
 fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOutcome {
     let (cancel, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     let watch = Watch { cancel: &cancel, progress: &progress };
-    let style = ProgressStyle::with_template("{spinner} {pos} objects, {per_sec}, {elapsed}");
-    let bar =
-        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let bar = bar();
     if bar.is_hidden() {
         return run(watch);
     }
@@ -274,6 +272,12 @@ fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOut
     });
     bar.finish_and_clear();
     outcome
+}
+
+/// The count of objects judged, drawn on standard error where that is a terminal.
+pub(super) fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} objects, {per_sec}, {elapsed}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
 #[derive(Serialize)]

@@ -351,6 +351,8 @@ fn change(row: DecisionRow) -> Change {
         "removed" => ChangeKind::Removed,
         "restored" => ChangeKind::Restored,
         "resumed" => ChangeKind::Resumed,
+        "held" => ChangeKind::Held,
+        "refused" => ChangeKind::Refused,
         "exemptions" => ChangeKind::Exemption,
         "updated" | "swapped" | "rewritten" => ChangeKind::Changed,
         _ => ChangeKind::Other,
