@@ -22,7 +22,7 @@ fn run(objects: &Path, semantics: SemanticsArg) -> Shown<'static> {
     let args =
         Args { bundle: vec![bundle()], objects: vec![objects.to_owned()], semantics, ..Args::default() };
     let clock = ManualClock::new(DAY.parse::<Timestamp>().unwrap());
-    audit(&args, &clock, &Chance::from_seed(7)).unwrap()
+    audit(&args, &clock, &Chance::from_seed(1)).unwrap()
 }
 
 fn totals(audit: &Shown<'_>) -> BTreeMap<String, usize> {
