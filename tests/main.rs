@@ -12,10 +12,12 @@
 mod config;
 mod git;
 mod outbox;
+mod scale;
 mod starter;
 mod store;
 
 mod support {
+    pub mod generated;
     pub mod git_server;
     pub mod receiver;
     pub mod repo;

@@ -6,10 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, ConfigArg, Exit, audit_local, shared};
-use crate::{
-    edge::store::Cause,
-    pipeline::audit::audit,
-};
+use crate::{edge::store::Cause, pipeline::audit::audit};
 
 /// Audit once: the cluster of the configuration, or with --bundle and --objects manifests against policies
 ///
