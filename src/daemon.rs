@@ -19,7 +19,7 @@ use crate::{
     },
     pipeline::{
         apply::error_line,
-        audit::{AuditError, audit},
+        audit::{AuditError, AuditRun, audit},
         deliver::{Deliverer, NamedSink},
         notify::Event,
         ports::Ports,
@@ -34,8 +34,8 @@ const STANDBY_MILLIS: i64 = 1_000;
 const LONGEST_BACKOFF_MILLIS: i64 = 15 * 60_000;
 /// How long the tasks may take to come to an end.
 const GRACE: Duration = Duration::from_secs(10);
-/// A day.
-const DAY_MILLIS: i64 = 86_400_000;
+/// An hour.
+const HOUR_MILLIS: i64 = 3_600_000;
 
 /// The tasks of a daemon that leads, and the bells between them.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl Daemon {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "audit runs that were cut short are abandoned"),
             Err(error) => {
-                tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short")
+                tracing::warn!(error = %error_line(&error), "cannot look for audit runs that were cut short");
             }
         }
     }
@@ -176,15 +176,7 @@ impl Daemon {
     /// One audit as the loop runs it.
     pub async fn audit_pass(&self, cause: Cause) {
         match audit(&self.ports, cause, true, Arc::new(AtomicU64::new(0)), &self.cancel).await {
-            Ok(run) => tracing::info!(
-                run = run.id.0,
-                complete = run.complete,
-                objects = run.objects,
-                findings = run.findings.len(),
-                new = run.changes.0,
-                fixed = run.changes.1,
-                "audited"
-            ),
+            Ok(run) => say_audit(&run),
             Err(AuditError::Stopped) => {}
             Err(error) => tracing::error!(error = %error_line(&error), "the audit failed"),
         }
@@ -258,15 +250,36 @@ impl Daemon {
     }
 
     async fn housekeeping_loop(&self) {
+        let mut hours = 0_u32;
         loop {
-            let keep = self.ports.config.storage.retention.millis();
-            let before = after(self.ports.now(), -keep);
-            if let Err(error) = self.ports.store.prune(before).await {
-                tracing::warn!(error = %error_line(&error), "old history could not be removed");
+            if hours.is_multiple_of(24) {
+                let keep = self.ports.config.storage.retention.millis();
+                let before = after(self.ports.now(), -keep);
+                if let Err(error) = self.ports.store.prune(before).await {
+                    tracing::warn!(error = %error_line(&error), "old history could not be removed");
+                }
             }
-            if !self.pause(DAY_MILLIS).await {
+            if !self.pause(HOUR_MILLIS).await {
                 return;
             }
+            hours = hours.wrapping_add(1);
+            self.say_alive().await;
+        }
+    }
+
+    /// The one line an hour of a quiet day.
+    async fn say_alive(&self) {
+        let (sync, run) = (self.ports.store.last_sync().await, self.ports.store.newest_run(false).await);
+        if let (Ok(sync), Ok(run)) = (sync, run) {
+            let revision = sync.as_ref().and_then(|sync| sync.revision.as_ref());
+            tracing::info!(
+                sync = sync.as_ref().map_or("none yet", |sync| sync.outcome.as_str()),
+                revision = revision.map_or("", |revision| revision.short()),
+                audit = run.as_ref().map_or(0, |run| run.id.0),
+                complete = run.as_ref().is_some_and(|run| run.complete),
+                findings = run.as_ref().map_or(0, |run| run.findings),
+                "alive"
+            );
         }
     }
 
@@ -320,6 +333,17 @@ fn jittered(millis: i64, fraction: f64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "thousandths of a fraction below one")]
     let thousandths = (fraction * 1_000.0) as i64;
     millis - tenth + tenth * 2 * thousandths / 1_000
+}
+
+/// A line for a run that found something new or is incomplete; a quiet one is for those who debug.
+fn say_audit(run: &AuditRun) {
+    let (new, fixed, regressed) = run.changes;
+    let (run_id, objects, findings, complete) = (run.id.0, run.objects, run.findings.len(), run.complete);
+    if new + fixed + regressed > 0 || !complete {
+        tracing::info!(run = run_id, complete, objects, findings, new, fixed, regressed, "audited");
+    } else {
+        tracing::debug!(run = run_id, complete, objects, findings, "audited");
+    }
 }
 
 /// A line for what a pass changed or could not.

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod check;
 mod config;
 mod git;
 mod outbox;

@@ -1,17 +1,23 @@
 //! Policies: what a ConstraintTemplate and a constraint say, compiled and evaluated.
 
 mod auditability;
+mod bounds;
 mod builtins;
+mod calls;
 mod compile;
 mod constraint;
 mod edits;
 mod evaluate;
 mod hash;
 mod mend;
+mod modules;
+mod negation;
 mod reading;
 mod schema;
 mod template;
 mod tokens;
+mod uses;
+mod walk;
 
 pub use auditability::Auditability;
 pub use compile::{CompiledTemplate, RegoProblem, compile};

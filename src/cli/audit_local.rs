@@ -3,6 +3,7 @@
 mod text;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, BufWriter, Write as _},
     path::PathBuf,
@@ -113,7 +114,7 @@ impl Args {
 
 /// A run as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shown {
+pub struct Shown<'a> {
     /// Its number or identifier.
     pub id: serde_json::Value,
     /// Whether every verdict is known.
@@ -126,10 +127,10 @@ pub struct Shown {
     pub objects: u64,
     /// What was found.
     #[serde(skip)]
-    pub findings: Vec<Finding>,
+    pub findings: Cow<'a, [Finding]>,
     /// What was and was not evaluated.
     #[serde(skip)]
-    pub ledger: Vec<LedgerRow>,
+    pub ledger: Cow<'a, [LedgerRow]>,
 }
 
 /// Audits files and prints the result; problems of the policy repository go to standard error.
@@ -154,13 +155,13 @@ pub fn show(args: &Args, run: &AuditRun) -> Result<Exit, CliError> {
             started: run.started,
             finished: run.finished,
             objects: run.objects,
-            findings: run.findings.clone(),
-            ledger: run.ledger.clone(),
+            findings: Cow::Borrowed(&run.findings),
+            ledger: Cow::Borrowed(&run.ledger),
         },
     )
 }
 
-fn print(args: &Args, shown: &Shown) -> Result<Exit, CliError> {
+fn print(args: &Args, shown: &Shown<'_>) -> Result<Exit, CliError> {
     let mut out = BufWriter::new(anstream::stdout().lock());
     match args.output {
         Output::Text => text::write(&mut out, shown),
@@ -176,7 +177,7 @@ fn print(args: &Args, shown: &Shown) -> Result<Exit, CliError> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown, CliError> {
+pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown<'static>, CliError> {
     let started = clock.now();
     let source = ObjectSource::open(&args.objects)
         .map_err(|error| CliError::caused("the objects cannot be read", &error))?;
@@ -210,8 +211,8 @@ pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown, C
         started,
         finished: clock.now(),
         objects: outcome.objects,
-        findings: outcome.findings,
-        ledger: outcome.ledger.rows(),
+        findings: Cow::Owned(outcome.findings),
+        ledger: Cow::Owned(outcome.ledger.rows()),
     })
 }
 
@@ -278,12 +279,12 @@ fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOut
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    run: &'a Shown,
+    run: &'a Shown<'a>,
     findings: &'a [Finding],
     ledger: &'a [LedgerRow],
 }
 
-impl Shown {
+impl Shown<'_> {
     /// 3 where anything is unknown; else 1 where a violation counts that is not excused; else 0.
     pub fn exit(&self, fail_on: FailOn) -> Exit {
         if !self.complete {

@@ -10,8 +10,8 @@ use std::{
 
 use jiff::tz::TimeZone;
 use portcullis_core::{
-    bundle::{self, Bundle, LoadOptions},
-    problem::{Problem, Severity},
+    bundle::{self, Bundle, LoadOptions, SourceFile},
+    problem::Severity,
     suite::{self, Settings, SuiteResult},
 };
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
-    edge::tree::{self, TreeLimits, WorkingTree},
+    edge::tree::{self, TreeLimits},
 };
 
 /// Says everything that is wrong with a policy repository, and runs its suites.
@@ -63,13 +63,11 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
 /// What a check found.
 #[derive(Debug)]
 pub struct Checked {
-    tree: WorkingTree,
-    /// The bundle as it was read; its problems have paths from the tree's root.
+    files: Vec<SourceFile>,
+    /// The bundle as it was read, with the problems of its suites.
     pub bundle: Bundle,
     /// The results of its suites.
     pub suites: Vec<SuiteResult>,
-    /// All problems, with paths as a person may write them.
-    pub problems: Vec<Problem>,
 }
 
 /// Checks the tree. Nothing is printed.
@@ -77,7 +75,7 @@ pub struct Checked {
 /// # Errors
 /// As [`run`].
 pub fn check(args: &Args, clock: &dyn Clock) -> Result<Checked, CliError> {
-    let tree = tree::read(&args.paths, &TreeLimits::default()).map_err(|error| {
+    let tree::WorkingTree { files } = tree::read(&args.paths, &TreeLimits::default()).map_err(|error| {
         CliError::caused("the policy repository cannot be read", &error)
             .hint("give the folder that holds the policies: portcullis check policies/")
     })?;
@@ -87,25 +85,20 @@ pub fn check(args: &Args, clock: &dyn Clock) -> Result<Checked, CliError> {
         today: Some(now.to_zoned(TimeZone::UTC).date()),
         ..LoadOptions::default()
     };
-    let mut bundle = bundle::load(&tree.files, &options);
+    let mut bundle = bundle::load(&files, &options);
     if bundle.documents() == 0 && bundle.problems.is_empty() {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(CliError::new(format!("no policy document found in {}", paths.join(", ")))
             .hint("documents are YAML or JSON files with apiVersion and kind; dot folders are skipped"));
     }
-    let suites = run_suites(&tree, &bundle, &Settings::at(now));
+    let suites = run_suites(&files, &bundle, &Settings::at(now));
     bundle.judge_by_suites(&suites);
-    let mut problems = bundle.problems.clone();
-    for problem in &mut problems {
-        problem.file = tree.shown(&problem.file);
-    }
-    Ok(Checked { tree, bundle, suites, problems })
+    Ok(Checked { files, bundle, suites })
 }
 
 /// Runs the suites of policies that are without errors so far.
-fn run_suites(tree: &WorkingTree, bundle: &Bundle, settings: &Settings) -> Vec<SuiteResult> {
-    let contents: BTreeMap<&str, &Arc<[u8]>> = tree
-        .files
+fn run_suites(files: &[SourceFile], bundle: &Bundle, settings: &Settings) -> Vec<SuiteResult> {
+    let contents: BTreeMap<&str, &Arc<[u8]>> = files
         .iter()
         .filter(|file| file.issue.is_none())
         .map(|file| (file.path.as_str(), &file.bytes))
@@ -115,9 +108,8 @@ fn run_suites(tree: &WorkingTree, bundle: &Bundle, settings: &Settings) -> Vec<S
             return Some(Arc::clone(bytes));
         }
         // A suite may use files outside of what is checked.
-        let path = tree.root.join(path);
-        let size = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
-        (size <= TreeLimits::default().file_size).then(|| fs::read(&path).ok().map(Arc::from)).flatten()
+        let size = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
+        (size <= TreeLimits::default().file_size).then(|| fs::read(path).ok().map(Arc::from)).flatten()
     };
     bundle.suites_to_run().iter().map(|file| suite::verify(&read, file, settings)).collect()
 }
@@ -126,21 +118,25 @@ impl Checked {
     /// 1 where anything is an error, or with `strict` a warning.
     pub fn exit(&self, strict: bool) -> Exit {
         let worst = if strict { Severity::Warning } else { Severity::Error };
-        if self.problems.iter().any(|problem| problem.severity <= worst) { Exit::Found } else { Exit::Ok }
+        if self.bundle.problems.iter().any(|problem| problem.severity <= worst) {
+            Exit::Found
+        } else {
+            Exit::Ok
+        }
     }
 
     /// The problems in a format; text ends with a summary. `width` as for [`problems::text`].
     pub fn print(&self, format: Format, width: Option<usize>) -> String {
         match format {
-            Format::Json => pretty(&problems::json(&self.problems)),
-            Format::Sarif => pretty(&problems::sarif(&self.problems)),
-            Format::Github => problems::github(&self.problems),
+            Format::Json => pretty(&problems::json(&self.bundle.problems)),
+            Format::Sarif => pretty(&problems::sarif(&self.bundle.problems)),
+            Format::Github => problems::github(&self.bundle.problems),
             Format::Text => {
-                let texts: BTreeMap<String, &Arc<[u8]>> =
-                    self.tree.files.iter().map(|file| (self.tree.shown(&file.path), &file.bytes)).collect();
+                let texts: BTreeMap<&str, &Arc<[u8]>> =
+                    self.files.iter().map(|file| (file.path.as_str(), &file.bytes)).collect();
                 let text =
                     |file: &str| texts.get(file).and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-                format!("{}{}", problems::text(&self.problems, &text, width), self.summary())
+                format!("{}{}", problems::text(&self.bundle.problems, &text, width), self.summary())
             }
         }
     }
@@ -171,7 +167,8 @@ impl Checked {
     }
 
     fn verdict(&self) -> String {
-        let count = |severity| self.problems.iter().filter(|problem| problem.severity == severity).count();
+        let count =
+            |severity| self.bundle.problems.iter().filter(|problem| problem.severity == severity).count();
         let (errors, warnings, notes) =
             (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
         let refused = self.bundle.refused.len();
@@ -200,19 +197,13 @@ impl Checked {
     /// What every file is taken for: aligned text, or JSON.
     pub fn layout(&self, format: Format) -> String {
         if format == Format::Json {
-            let shown: Vec<_> = self
-                .bundle
-                .layout
-                .iter()
-                .map(|entry| bundle::LayoutEntry { path: self.tree.shown(&entry.path), ..entry.clone() })
-                .collect();
-            return serde_json::to_value(&shown).map(|value| pretty(&value)).unwrap_or_default();
+            return serde_json::to_value(&self.bundle.layout).map(|value| pretty(&value)).unwrap_or_default();
         }
-        let width = self.bundle.layout.iter().map(|entry| self.tree.shown(&entry.path).chars().count()).max();
+        let width = self.bundle.layout.iter().map(|entry| entry.path.chars().count()).max();
         let width = width.unwrap_or(0);
         let mut out = String::new();
         for entry in &self.bundle.layout {
-            let path = self.tree.shown(&entry.path);
+            let path = &entry.path;
             let line = format!("{:<8} {path:<width$}  {}", entry.class.as_str(), entry.detail);
             out.push_str(line.trim_end());
             out.push('\n');

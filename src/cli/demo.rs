@@ -52,7 +52,7 @@ fn wrong(what: &str) -> CliError {
 }
 
 fn step(number: u8, what: &str, text: &str) {
-    anstream::println!("\n{number} {what}  {text}");
+    anstream::println!("\n{number} {what:<10} {text}");
 }
 
 async fn tell(stage: &Stage) -> Result<Exit, CliError> {
@@ -104,7 +104,11 @@ async fn dryrun(stage: &Stage) -> Result<SyncOutcome, CliError> {
     let entered: Vec<_> = outcome.applied.done.iter().filter(|done| !done.key.is_template()).collect();
     step(3, "in dryrun", "whatever their target, new constraints only watch at first");
     for done in &entered {
-        anstream::println!("    {:<50} {}", done.key, done.stages.1.map_or("", Enforcement::as_str));
+        anstream::println!(
+            "    {:<50}{}",
+            done.key.to_string(),
+            done.stages.1.map_or("", Enforcement::as_str)
+        );
     }
     Ok(outcome)
 }
@@ -137,10 +141,14 @@ async fn promoted(stage: &Stage) -> Result<(), CliError> {
         let Some(first) = moved.iter().find(|done| done.stages.1 == Some(expected)) else {
             return Err(wrong(&format!("no constraint reached {expected}")));
         };
-        let now = stage.ports.now().strftime("%Y-%m-%d");
-        step(5, "promoted", &format!("{days} days and {days} audits later ({now})"));
+        if expected == Enforcement::Warn {
+            step(5, "promoted", "one stage at a time, when every gate is passed");
+        }
+        let day = stage.ports.now().strftime("%Y-%m-%d");
         let from = first.stages.0.map_or("", Enforcement::as_str);
-        anstream::println!("    {:<50} {from} → {expected}   {}", first.key, first.reason);
+        let moved = format!("{from} → {expected}");
+        anstream::println!("    {:<50}{moved:<16}{day}, {days} days later", first.key.to_string());
+        anstream::println!("    {:<50}{}", "", first.reason);
     }
     let statuses = statuses(&stage.ports).await?;
     let waits: Vec<&ConstraintStatus> =
@@ -152,7 +160,11 @@ async fn promoted(stage: &Stage) -> Result<(), CliError> {
     for status in waits {
         let blocked: Vec<String> = status.would_block.iter().map(ToString::to_string).collect();
         let stage = status.stage.map_or("", Enforcement::as_str);
-        anstream::println!("    {:<50} {stage}   would block {}", status.constraint, blocked.join(", "));
+        anstream::println!(
+            "    {:<50}{stage:<16}would block {}",
+            status.constraint.to_string(),
+            blocked.join(", ")
+        );
     }
     Ok(())
 }

@@ -58,21 +58,20 @@ async fn newest(ports: &Ports) -> Result<(Arc<Prepared>, Option<String>), CliErr
     let fetched = fetched.map_err(|error| CliError::caused("cannot ask the remote", &error))?;
     let (revision, note) = match fetched {
         Ok(fetched) => (fetched.revision, None),
-        Err(error) => match ports.source.last_fetched() {
-            Some(revision) => {
+        Err(error) => {
+            if let Some(revision) = ports.source.last_fetched() {
                 let note = format!(
                     "note: the remote cannot be asked ({error}); this is about the last revision fetched"
                 );
                 (revision, Some(note))
-            }
-            None => {
+            } else {
                 let failed = CliError::caused("cannot ask the remote", &error);
                 return Err(match error.hint() {
                     Some(hint) => failed.hint(hint),
                     None => failed,
                 });
             }
-        },
+        }
     };
     let prepared = ports.prepared(&revision).await;
     Ok((prepared.map_err(|error| CliError::caused("cannot read the revision", &error))?, note))

@@ -56,10 +56,10 @@ pub fn run(args: &RunArgs) -> Result<Exit, CliError> {
         );
         let store = ports.store.clone();
         Daemon::new(ports, readiness, cancel).run().await;
-        if let Some(server) = server {
-            if let Err(error) = server.wait().await {
-                tracing::warn!(%error, "the server did not end well");
-            }
+        if let Some(server) = server
+            && let Err(error) = server.wait().await
+        {
+            tracing::warn!(%error, "the server did not end well");
         }
         store.close().await;
         tracing::info!("stopped");

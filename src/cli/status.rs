@@ -2,7 +2,11 @@
 
 use clap::Args;
 use jiff::{Timestamp, tz::TimeZone};
-use portcullis_core::{identity::Stage, plan::ConstraintStatus, report::Report};
+use portcullis_core::{
+    identity::Stage,
+    plan::ConstraintStatus,
+    report::{Report, ReportFilter},
+};
 use serde_json::{Value, json};
 
 use super::{CliError, ConfigArg, Exit, rollout::statuses, shared, shared::Output};
@@ -54,7 +58,7 @@ async fn look(ports: &Ports) -> Result<Glance, CliError> {
         .policies()
         .await
         .map_err(|error| CliError::caused("cannot read the cluster", &error))?;
-    let report = match report::build(ports, None, Default::default(), None).await {
+    let report = match report::build(ports, None, ReportFilter::default(), None).await {
         Ok(report) => Some(report),
         Err(ReportError::NoRun) => None,
         Err(error) => return Err(CliError::caused("cannot read the newest audit", &error)),

@@ -73,11 +73,11 @@ pub fn run(args: &SyncArgs) -> Result<Exit, CliError> {
                 ports.store.close().await;
                 return show(&outcome, args.output);
             }
-            if let Some(id) = request {
-                if !pending(&ports, id).await? {
-                    anstream::println!("the running daemon carried it out: see `portcullis status`");
-                    return Ok(Exit::Ok);
-                }
+            if let Some(id) = request
+                && !pending(&ports, id).await?
+            {
+                anstream::println!("the running daemon carried it out: see `portcullis status`");
+                return Ok(Exit::Ok);
             }
             if ports.now().as_millisecond() >= deadline {
                 return Err(CliError::new(

@@ -89,7 +89,7 @@ fn write_all(dir: &Dir<'_>, to: &Path) -> Result<(), RepositoryError> {
     for entry in dir.entries() {
         match entry {
             DirEntry::Dir(inner) => {
-                write_all(inner, to.join(inner.path().file_name().unwrap_or_default()).as_path())?
+                write_all(inner, to.join(inner.path().file_name().unwrap_or_default()).as_path())?;
             }
             DirEntry::File(file) => {
                 let path = to.join(file.path().file_name().unwrap_or_default());

@@ -52,26 +52,22 @@ pub enum TreeError {
 /// The files below some paths.
 #[derive(Clone, Debug, Default)]
 pub struct WorkingTree {
-    /// The files, with paths below `root`, sorted.
+    /// The files, named as a person would write them from where they are, sorted.
     pub files: Vec<SourceFile>,
-    /// The folder all paths lie in, as a person may write it from where they are.
-    pub root: PathBuf,
 }
 
 impl WorkingTree {
-    /// A file's path as a person may write it from where they are.
+    /// A file's name for people, which is the one it bears.
     pub fn shown(&self, path: &str) -> String {
-        self.root.join(path).to_string_lossy().into_owned()
+        path.to_owned()
     }
 }
 
 /// Reads the document files and `.portcullisignore` files below some paths, folders or files. Dot folders
-/// are skipped, links are not followed but named.
-///
+/// are skipped, links are not followed but named. ///
 /// # Errors
 /// A path that is not there or cannot be read; more than is read.
 pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<WorkingTree, TreeError> {
-    let root = common_root(paths);
     let mut found: BTreeMap<String, SourceFile> = BTreeMap::new();
     let mut total = 0_u64;
     for path in paths {
@@ -85,7 +81,7 @@ pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<WorkingTree, TreeE
                 TreeError::Read { path: at, source: io::Error::from(error) }
             })?;
             let kind = entry.file_type();
-            let Some(name) = below(&root, entry.path()) else { continue };
+            let name = shown(entry.path());
             let file = if kind.is_symlink() {
                 if !is_policy_file(entry.path()) && !entry.path().is_dir() {
                     continue;
@@ -117,7 +113,7 @@ pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<WorkingTree, TreeE
             }
         }
     }
-    Ok(WorkingTree { files: found.into_values().collect(), root })
+    Ok(WorkingTree { files: found.into_values().collect() })
 }
 
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
@@ -129,35 +125,10 @@ fn is_policy_file(path: &Path) -> bool {
     [".yaml", ".yml", ".json", ".portcullisignore"].iter().any(|end| name.ends_with(end))
 }
 
-/// The folder that holds all paths; of a file its own folder. Empty where it is the current folder.
-fn common_root(paths: &[PathBuf]) -> PathBuf {
-    let parts = |path: &PathBuf| -> Vec<PathBuf> {
-        let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(path) };
-        folder
-            .components()
-            .filter(|part| *part != Component::CurDir)
-            .map(|part| PathBuf::from(part.as_os_str()))
-            .collect()
-    };
-    let mut common: Option<Vec<PathBuf>> = None;
-    for path in paths {
-        let parts = parts(path);
-        common = Some(match common {
-            None => parts,
-            Some(known) => {
-                known.into_iter().zip(parts).take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
-            }
-        });
-    }
-    common.unwrap_or_default().iter().collect()
-}
-
-fn below(root: &Path, path: &Path) -> Option<String> {
+/// A path with `/` and without `.`, as a person may write it from where they are.
+fn shown(path: &Path) -> String {
     let clean: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
-    let rest = clean.strip_prefix(root).ok()?;
-    let parts: Vec<String> =
-        rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-    (!parts.is_empty()).then(|| parts.join("/"))
+    clean.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
 }
 
 #[cfg(test)]
@@ -169,7 +140,7 @@ mod tests {
     use super::{TreeError, TreeLimits, read};
 
     #[test]
-    fn files_are_named_from_the_folder_that_holds_all_paths() {
+    fn files_are_named_as_the_path_was_given() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for path in ["base/a.yaml", "base/.git/b.yaml", "base/notes.txt", "prod/c.json", "base/big.yaml"] {
@@ -177,19 +148,18 @@ mod tests {
             fs::write(root.join(path), if path.contains("big") { "a: 1111111" } else { "a: 1" }).unwrap();
         }
         let limits = TreeLimits { file_size: 6, ..TreeLimits::default() };
-        let tree = read(&[root.join("base"), root.join("prod")], &limits).unwrap();
-        let names: Vec<_> = tree.files.iter().map(|file| (file.path.as_str(), file.issue.clone())).collect();
+        let files = read(&[root.join("base/."), root.join("prod")], &limits).unwrap().files;
+        let found: Vec<_> = files.iter().map(|file| (file.path.clone(), file.issue.clone())).collect();
+        let name = |path: &str| root.join(path).to_str().unwrap().to_owned();
         assert_eq!(
-            names,
+            found,
             [
-                ("base/a.yaml", None),
-                ("base/big.yaml", Some(FileIssue::TooLarge { bytes: 10, limit: 6 })),
-                ("prod/c.json", None)
+                (name("base/a.yaml"), None),
+                (name("base/big.yaml"), Some(FileIssue::TooLarge { bytes: 10, limit: 6 })),
+                (name("prod/c.json"), None)
             ]
         );
-        assert_eq!(tree.root, root);
-        let one = read(&[root.join("base/a.yaml")], &limits).unwrap();
-        assert_eq!((one.files[0].path.as_str(), one.root), ("a.yaml", root.join("base")));
+        assert_eq!(read(&[root.join("base/a.yaml")], &limits).unwrap().files[0].path, name("base/a.yaml"));
     }
 
     #[test]
@@ -212,7 +182,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.yaml"), "a: 1").unwrap();
         std::os::unix::fs::symlink("a.yaml", folder.path().join("b.yaml")).unwrap();
-        let tree = read(&[folder.path().to_owned()], &TreeLimits::default()).unwrap();
-        assert_eq!(tree.files[1].issue, Some(FileIssue::Symlink));
+        let files = read(&[folder.path().to_owned()], &TreeLimits::default()).unwrap().files;
+        assert_eq!(files[1].issue, Some(FileIssue::Symlink));
     }
 }

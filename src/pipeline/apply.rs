@@ -224,10 +224,8 @@ impl Applier<'_> {
     }
 
     async fn drop_intent(&self, recorded: bool, intent: &Intent, why: &str) {
-        if recorded {
-            if let Err(error) = self.store.dropped(&intent.id, why, self.clock.now()).await {
-                tracing::warn!(intent = %intent.id, %error, "an intent that came to nothing stays open until the next start");
-            }
+        if recorded && let Err(error) = self.store.dropped(&intent.id, why, self.clock.now()).await {
+            tracing::warn!(intent = %intent.id, %error, "an intent that came to nothing stays open until the next start");
         }
     }
 

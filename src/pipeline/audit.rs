@@ -14,6 +14,7 @@ use portcullis_core::{
     identity::{ConstraintId, PolicyHash, Stage},
     plan::{ObjectKey, render},
     policy::{CompiledTemplate, ConstraintSpec, ParameterSchema, TemplateSpec, compile},
+    report::{ConstraintState, Score, Severity},
     scope::{Exemptions, Semantics},
 };
 use serde_json::json;
@@ -76,6 +77,8 @@ struct InForce {
     set: PolicySet,
     /// Hash and stage of each constraint.
     versions: BTreeMap<ConstraintId, (PolicyHash, Stage)>,
+    /// The same as a score is told of them.
+    states: Vec<ConstraintState>,
 }
 
 /// Runs one audit and stores it. `progress` counts the objects judged.
@@ -90,7 +93,7 @@ pub async fn audit(
     let exemptions = ports.exemptions(started).await;
     let in_force = in_force(ports, exemptions.clone()).await?;
     let run = ports.store.begin_run(cause, by_daemon, started).await?;
-    let InForce { set, versions } = in_force;
+    let InForce { set, versions, states } = in_force;
     let outcome = judge(ports, set, started, progress, cancel).await?;
     if cancel.is_cancelled() {
         return Err(AuditError::Stopped);
@@ -120,7 +123,10 @@ pub async fn audit(
                 ledger: &rows,
                 evidence: &evidence,
                 tracked: &statuses,
-                summary: json!({"open": tracked.new.len() + tracked.open.len() + tracked.regressed.len()}),
+                summary: json!({
+                    "open": tracked.new.len() + tracked.open.len() + tracked.regressed.len(),
+                    "score": Score::of(&rows, &states, None).value,
+                }),
             },
         )
         .await?;
@@ -187,6 +193,7 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
     let mut policies = Vec::new();
     let mut refused = Vec::new();
     let mut versions = BTreeMap::new();
+    let mut states = Vec::new();
     for (key, object) in &live {
         let ObjectKey::Constraint(id) = key else { continue };
         if render::foreign_owner(&object.manifest, &ports.config.instance).is_some() {
@@ -205,6 +212,7 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
         };
         match constraint(template, &object.manifest) {
             Ok((policy, hash, stage)) => {
+                states.push(state(&policy, stage));
                 versions.insert(id.clone(), (hash, stage));
                 policies.push(policy);
             }
@@ -214,7 +222,24 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
     let set = PolicySet::new(policies, exemptions)
         .exclude_kinds(ports.config.audit.exclude_kinds.iter().cloned())
         .refused(refused);
-    Ok(InForce { set, versions })
+    Ok(InForce { set, versions, states })
+}
+
+fn state(policy: &Policy, stage: Stage) -> ConstraintState {
+    ConstraintState {
+        id: policy.id.clone(),
+        stage: Some(stage),
+        target: stage,
+        since: None,
+        next: String::new(),
+        severity: Severity::parse(&policy.severity),
+        owner: String::new(),
+        controls: Vec::new(),
+        description: String::new(),
+        held: None,
+        not_auditable: policy.not_auditable(),
+        hash: None,
+    }
 }
 
 fn template(manifest: &serde_json::Value) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {

@@ -95,6 +95,7 @@ pub fn judge_all(
     let (sender, receiver) = sync_channel::<Chunk>(workers * 2);
     let receiver = Mutex::new(receiver);
     let mut outcome = AuditOutcome::default();
+    let mut blocks: Vec<Vec<Finding>> = Vec::new();
     for (constraint, reason) in set.refused_constraints() {
         outcome.ledger.hole_of_constraint(constraint, reason);
     }
@@ -123,7 +124,7 @@ pub fn judge_all(
         for handle in handles {
             match handle.join() {
                 Ok(part) => {
-                    outcome.findings.extend(part.findings);
+                    blocks.extend(part.blocks);
                     outcome.ledger.merge(part.ledger);
                     outcome.objects += part.objects;
                 }
@@ -134,7 +135,11 @@ pub fn judge_all(
     if watch.cancel.load(Ordering::Relaxed) {
         outcome.ledger.hole_everywhere("the run was stopped");
     }
-    outcome.findings.sort_by(order);
+    outcome.findings.reserve_exact(blocks.iter().map(Vec::len).sum());
+    for block in blocks {
+        outcome.findings.extend(block);
+    }
+    outcome.findings.sort_unstable_by(order);
     outcome
 }
 
@@ -145,6 +150,33 @@ fn order(a: &Finding, b: &Finding) -> std::cmp::Ordering {
         .then_with(|| a.details.to_string().cmp(&b.details.to_string()))
 }
 
+/// What one worker found. A growing list of findings is copied and twice as large for a moment, and there
+/// can be many findings: they are kept in blocks.
+#[derive(Default)]
+struct Part {
+    blocks: Vec<Vec<Finding>>,
+    ledger: Ledger,
+    objects: u64,
+}
+
+/// Findings of one block.
+const BLOCK: usize = 256;
+
+impl Part {
+    fn add(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            match self.blocks.last_mut() {
+                Some(block) if block.len() < BLOCK => block.push(finding),
+                _ => {
+                    let mut block = Vec::with_capacity(BLOCK);
+                    block.push(finding);
+                    self.blocks.push(block);
+                }
+            }
+        }
+    }
+}
+
 struct Worker<'a> {
     set: &'a Arc<PolicySet>,
     surroundings: &'a Arc<Surroundings>,
@@ -152,7 +184,7 @@ struct Worker<'a> {
     now: Timestamp,
     watch: Watch<'a>,
     judge: Judge,
-    outcome: AuditOutcome,
+    part: Part,
 }
 
 impl<'a> Worker<'a> {
@@ -164,10 +196,10 @@ impl<'a> Worker<'a> {
         watch: Watch<'a>,
     ) -> Self {
         let judge = new_judge(set, surroundings, options);
-        Self { set, surroundings, options, now, watch, judge, outcome: AuditOutcome::default() }
+        Self { set, surroundings, options, now, watch, judge, part: Part::default() }
     }
 
-    fn run(mut self, chunks: &Mutex<Receiver<Chunk>>) -> AuditOutcome {
+    fn run(mut self, chunks: &Mutex<Receiver<Chunk>>) -> Part {
         loop {
             let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(chunk) = chunk else { break };
@@ -176,8 +208,8 @@ impl<'a> Worker<'a> {
                 items(&chunk, &mut |item| self.item(item));
             }
         }
-        self.outcome.ledger.merge(self.judge.into_ledger());
-        self.outcome
+        self.part.ledger.merge(self.judge.into_ledger());
+        self.part
     }
 
     fn item(&mut self, item: Item) {
@@ -196,7 +228,7 @@ impl<'a> Worker<'a> {
         match Object::new(value, place.clone(), &placement) {
             Err(unreadable) => self.judge.unreadable(&format!("{place}: {unreadable}")),
             Ok(object) => {
-                self.outcome.objects += 1;
+                self.part.objects += 1;
                 self.watch.progress.fetch_add(1, Ordering::Relaxed);
                 self.judge_object(&object, &place);
             }
@@ -207,12 +239,12 @@ impl<'a> Worker<'a> {
     fn judge_object(&mut self, object: &Object, place: &str) {
         let judged = catch_unwind(AssertUnwindSafe(|| self.judge.judge(object, self.now)));
         if let Ok(findings) = judged {
-            self.outcome.findings.extend(findings);
+            self.part.add(findings);
         } else {
             let fresh = new_judge(self.set, self.surroundings, self.options);
             let mut broken = std::mem::replace(&mut self.judge, fresh);
             broken.unreadable(&format!("{place}: the policy engine failed on this object"));
-            self.outcome.ledger.merge(broken.into_ledger());
+            self.part.ledger.merge(broken.into_ledger());
         }
     }
 }

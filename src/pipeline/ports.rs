@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The longest one fetch may take.
-const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
+const FETCH_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// Why the program cannot start.
 #[derive(Debug, thiserror::Error)]

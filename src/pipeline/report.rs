@@ -85,10 +85,11 @@ pub async fn build(
             last_seen: found.last_seen,
         })
         .collect();
-    let fixed = ports
-        .store
-        .fixed_in(run.id)
-        .await?
+    let gone = match since {
+        Some(since) => ports.store.fixed_since(since).await?,
+        None => ports.store.fixed_in(run.id).await?,
+    };
+    let fixed = gone
         .into_iter()
         .map(|known| ReportFinding {
             finding: known.finding,
@@ -99,8 +100,8 @@ pub async fn build(
         .collect();
     let facts = run_facts(&run);
     let score = Score::of(&ledger, &constraints, Some(&facts));
-    let (trend, previous_score) = trend(ports, &run, score).await?;
-    Ok(Report::build(ReportInput {
+    let (trend, previous_score) = trend(ports, &run, score, since).await?;
+    let input = ReportInput {
         generated: ports.now(),
         cluster: Cluster {
             name: ports.config.cluster.name.clone(),
@@ -122,7 +123,8 @@ pub async fn build(
         changes: changes(ports, since).await?,
         sync: sync_state(ports, prepared.as_deref()).await?,
         filter,
-    }))
+    };
+    Ok(Report::build_since(input, since))
 }
 
 /// Builds the report of a name with the rules of the configuration, stores it and puts its deliveries into the
@@ -300,17 +302,20 @@ async fn trend(
     ports: &Ports,
     run: &RunRow,
     score: Score,
+    since: Option<Timestamp>,
 ) -> Result<(Vec<TrendPoint>, Option<f64>), ReportError> {
     let mut points = Vec::new();
-    let mut previous = None;
+    let mut previous: Option<(RunId, f64)> = None;
     for past in ports.store.trend(TREND).await? {
         let value = if past.id == run.id {
             score.value
         } else {
             past.summary.get("score").and_then(serde_json::Value::as_f64)
         };
-        if past.id < run.id && previous.is_none() {
-            previous = value;
+        let before =
+            past.id < run.id && since.is_none_or(|since| past.finished.is_some_and(|at| at <= since));
+        if before && value.is_some() && previous.is_none_or(|(id, _)| past.id > id) {
+            previous = value.map(|value| (past.id, value));
         }
         points.push(TrendPoint {
             run: past.id.to_string(),
@@ -322,7 +327,7 @@ async fn trend(
             complete: past.complete,
         });
     }
-    Ok((points, previous))
+    Ok((points, previous.map(|(_, value)| value)))
 }
 
 async fn changes(ports: &Ports, since: Option<Timestamp>) -> Result<Vec<Change>, ReportError> {

@@ -45,10 +45,7 @@ impl Policy {
         parameters: &Json,
         enforcement_action: impl Into<String>,
     ) -> Self {
-        let severity = match constraint.annotations.get(SEVERITY).map(String::as_str) {
-            Some(known @ ("low" | "medium" | "high" | "critical")) => known,
-            _ => "medium",
-        };
+        let severity = constraint.annotations.get(SEVERITY).map_or("medium", String::as_str);
         let reads_namespace = template.spec.rego.iter().any(|rego| {
             std::iter::once(&rego.entry)
                 .chain(&rego.libs)

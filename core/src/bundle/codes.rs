@@ -205,6 +205,8 @@ pub fn explain(code: &str) -> Option<&'static Code> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::CATALOGUE;
 
     fn page() -> String {
@@ -212,13 +214,15 @@ mod tests {
             "# What `portcullis check` reports\n\nEvery problem has a code that stays the same. An *error* refuses its policy unit (a template with all\nits constraints); a few refuse the whole revision. Codes of the configuration file are PC05xx.\n",
         );
         for code in CATALOGUE {
-            page.push_str(&format!(
-                "\n## {}: {}\n\n{} Example: `{}`\n",
+            writeln!(
+                page,
+                "\n## {}: {}\n\n{} Example: `{}`",
                 code.code,
                 code.title,
                 code.explanation,
                 code.example.replace('`', "'")
-            ));
+            )
+            .unwrap();
         }
         page
     }
@@ -229,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the page is this repository's own")]
     fn the_documentation_lists_every_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checks.md");
         if std::env::var_os("UPDATE_DOCS").is_some() {

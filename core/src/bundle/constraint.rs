@@ -38,19 +38,22 @@ pub(super) fn read(raw: &Raw, around: &Surroundings<'_>, findings: &mut Findings
         Match::parse(raw.manifest.pointer("/spec/match").unwrap_or(&serde_json::Value::Null));
     for fault in faults {
         let pointer = format!("/spec/match{}", fault.pointer);
+        let unknown = fault.code == codes::MATCH_FIELD;
         out.report(
             fault.severity,
-            value_span(node, &pointer),
+            if unknown { key_span(node, &pointer) } else { value_span(node, &pointer) },
             words(fault.code, fault.message).maybe_hint(fault.hint),
         );
     }
     let spec = match ConstraintSpec::from_json(&raw.manifest) {
         Ok(spec) => spec,
         Err(error) => {
-            out.error(
-                value_span(node, &error.pointer),
-                words(codes::CONSTRAINT, error.message).maybe_hint(error.hint),
-            );
+            // A label that is no text is reported with the other fields of the metadata.
+            let metadata = ["/metadata/labels/", "/metadata/annotations/"];
+            if out.errors == 0 || !metadata.iter().any(|place| error.pointer.starts_with(place)) {
+                let words = words(codes::CONSTRAINT, error.message).maybe_hint(error.hint);
+                out.error(value_span(node, &error.pointer), words);
+            }
             return None;
         }
     };

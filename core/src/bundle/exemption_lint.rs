@@ -29,7 +29,7 @@ pub(super) struct ReadExemption {
 }
 
 /// Reads an ExemptionPolicy.
-pub(super) fn read_policy(raw: &Raw, findings: &mut Findings) -> Result<ExemptionPolicy, Broken> {
+pub(super) fn read_policy(raw: &Raw, findings: &mut Findings) -> Result<ExemptionPolicy, Box<Broken>> {
     let mut out = findings.at(&raw.location.file, None);
     let node = &raw.node;
     let spec = match decode::<Document<ExemptionPolicySpec>>(node) {
@@ -70,11 +70,11 @@ pub(super) fn read_policy(raw: &Raw, findings: &mut Findings) -> Result<Exemptio
             manifest: raw.manifest.clone(),
             spec,
         }),
-        _ => Err(Broken {
+        _ => Err(Box::new(Broken {
             id: DocId { kind: DocKind::ExemptionPolicy, name: raw.name.clone() },
             location: raw.location.clone(),
             covers: Coverage::Nothing,
-        }),
+        })),
     }
 }
 

@@ -43,16 +43,30 @@ fn known(node: &Node, pointer: &str, known: &[&str], code: &'static str, out: &m
         if known.contains(&entry.key.as_str()) {
             continue;
         }
-        let place = if pointer.is_empty() {
-            "here".to_owned()
-        } else {
-            pointer.trim_start_matches('/').replace('/', ".")
-        };
+        let place = if pointer.is_empty() { "here".to_owned() } else { dotted(pointer) };
         let hint = closest(&entry.key, known.iter().copied())
             .map_or_else(|| format!("known: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
         let message = format!("unknown field `{}` in {place}", entry.key).replace(" in here", "");
         out.error(entry.key_span, words(code, message).hint(hint));
     }
+}
+
+/// A JSON pointer as people write a path: `spec.targets[0]`.
+fn dotted(pointer: &str) -> String {
+    let mut out = String::new();
+    for part in pointer.split('/').skip(1) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            out.push('[');
+            out.push_str(part);
+            out.push(']');
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(part);
+        }
+    }
+    out
 }
 
 /// Metadata: known fields, and texts alone in labels and annotations.

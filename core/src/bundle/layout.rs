@@ -100,7 +100,7 @@ impl Ignores {
             } else {
                 path.strip_prefix(folder.as_str()).and_then(|rest| rest.strip_prefix('/'))
             };
-            let Some(relative) = relative else { continue };
+            let Some(relative) = relative.filter(|path| !path.starts_with('/')) else { continue };
             let matched = ignore.matched_path_or_any_parents(relative, false);
             if matched.is_ignore() {
                 return Some(file);

@@ -59,7 +59,7 @@ pub fn load(files: &[SourceFile], options: &LoadOptions) -> Bundle {
     for raw in &sorted.policies {
         match exemption_lint::read_policy(raw, &mut findings) {
             Ok(policy) => bundle.exemption_policies.push(policy),
-            Err(broken) => bundle.broken.push(broken),
+            Err(broken) => bundle.broken.push(*broken),
         }
     }
     let around = Surroundings {
@@ -131,12 +131,11 @@ fn sort(files: &[SourceFile], options: &LoadOptions, bundle: &mut Bundle, findin
         } else if read::is_document_file(&file.path) {
             entry.class = LayoutClass::Policy;
             let raws = read::documents(file, &options.limits, findings);
-            entry.detail = describe(&raws);
+            entry.detail =
+                if is_kustomization(&file.path) { "a kustomization".to_owned() } else { describe(&raws) };
             for raw in raws {
                 entry.documents += usize::from(place(raw, &mut sorted, bundle, findings));
             }
-        } else if is_kustomization(&file.path) {
-            entry.detail = "kustomization".to_owned();
         }
         if !file.path.ends_with(layout::IGNORE_FILE) {
             bundle.layout.push(entry);
@@ -159,11 +158,7 @@ fn place(raw: Raw, sorted: &mut Sorted, bundle: &mut Bundle, findings: &mut Find
             unsupported::document(&raw, findings);
             sorted.later.push(raw);
         }
-        Sort::Nameless if is_kustomization(&raw.location.file) => {
-            kustomization(&raw, findings);
-            return false;
-        }
-        Sort::Unmanaged if is_kustomization(&raw.location.file) => {
+        Sort::Nameless | Sort::Unmanaged if is_kustomization(&raw.location.file) => {
             kustomization(&raw, findings);
             return false;
         }
@@ -293,6 +288,16 @@ fn exemptions(sorted: &Sorted, today: Option<Date>, bundle: &mut Bundle, finding
         bundle.broken.extend(found.broken);
         read.extend(found.exemption);
     }
+    // Without its policy nobody can tell whether an Exemption may be: the last good versions stay.
+    if bundle.broken.iter().any(|broken| broken.id.kind == DocKind::ExemptionPolicy) {
+        for exemption in &read {
+            bundle.broken.push(Broken {
+                id: DocId { kind: DocKind::Exemption, name: exemption.name.clone() },
+                location: exemption.location.clone(),
+                covers: Coverage::Patterns(exemption.rule.constraints.clone()),
+            });
+        }
+    }
     read.retain(|exemption| !is_broken(bundle, DocKind::Exemption, &exemption.name));
     bundle.exemptions = read;
 }
@@ -362,7 +367,7 @@ fn held(bundle: &mut Bundle) {
     let mut held: BTreeMap<ConstraintId, Vec<String>> = BTreeMap::new();
     for broken in &bundle.broken {
         let reason = format!(
-            "the {} `{}` has errors ({}:{})",
+            "the {} `{}` cannot be relied on ({}:{})",
             broken.id.kind.as_str(),
             broken.id.name,
             broken.location.file,

@@ -115,11 +115,14 @@ fn resolve(folder: &str, path: &str) -> Option<String> {
     for part in path.split('/') {
         match part {
             "" | "." => {}
+            // A tree may itself be named from below: `../policies`.
+            ".." if parts.last() == Some(&"..") => return None,
             ".." => {
                 parts.pop()?;
             }
             part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    let root = if folder.starts_with('/') { "/" } else { "" };
+    Some(format!("{root}{}", parts.join("/")))
 }

@@ -35,7 +35,7 @@ pub(super) fn reason(node: &Node) -> Option<String> {
 pub(super) fn field(node: &Node, pointer: &str, what: &str, out: &mut Reporter<'_>) {
     out.unsupported(
         key_span(node, pointer),
-        words(codes::UNSUPPORTED, format!("{what} is not supported yet"))
+        words(codes::UNSUPPORTED, format!("`{what}` is not supported yet"))
             .hint("until it is, the constraints concerned go no further than dryrun; remove it to go on"),
     );
 }

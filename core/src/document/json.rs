@@ -114,23 +114,23 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let seed = self.deeper()?;
+        let below = self.deeper()?;
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(seed)? {
+        while let Some(item) = access.next_element_seed(below)? {
             items.push(item);
         }
         Ok(node(NodeKind::Sequence(items)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
-        let seed = self.deeper()?;
+        let below = self.deeper()?;
         let mut seen = HashSet::new();
         let mut entries: Vec<Entry> = Vec::new();
         while let Some(key) = access.next_key::<String>()? {
             if !seen.insert(key.clone()) {
                 return Err(A::Error::custom(format!("the key `{key}` {DUPLICATE}")));
             }
-            let value = access.next_value_seed(seed)?;
+            let value = access.next_value_seed(below)?;
             entries.push(Entry { key, key_span: START, value });
         }
         Ok(node(NodeKind::Mapping(entries)))

@@ -26,13 +26,12 @@ const PREFIX: &str = "tag:yaml.org,2002:";
 /// without tag stands there. An error says what does not fit.
 pub fn resolve(tag: Option<&str>, text: &str, implicit: bool) -> Result<Scalar, String> {
     let tag = match tag {
-        None | Some("") if !implicit => return Ok(Scalar::Text(text.to_owned())),
-        None | Some("") => return Ok(plain(text)),
+        None | Some("") if implicit => return Ok(plain(text)),
+        None | Some("") => return Ok(Scalar::Text(text.to_owned())),
         Some(tag) => tag,
     };
     let Some(short) = tag.strip_prefix(PREFIX) else { return Ok(Scalar::Text(text.to_owned())) };
     let found = match short {
-        "str" => return Ok(Scalar::Text(text.to_owned())),
         "binary" => return binary(text),
         "bool" | "int" | "float" | "null" | "timestamp" => plain(text),
         _ => return Ok(Scalar::Text(text.to_owned())),
@@ -77,9 +76,7 @@ fn leading_dot(text: &str) -> Option<Scalar> {
     let mut before = b'.';
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {
-        if byte == b'_'
-            && !(before.is_ascii_digit() && bytes.peek().is_some_and(|next| next.is_ascii_digit()))
-        {
+        if byte == b'_' && !(before.is_ascii_digit() && bytes.peek().is_some_and(u8::is_ascii_digit)) {
             return None;
         }
         before = byte;
@@ -241,7 +238,7 @@ fn go_float32(value: f64) -> String {
     let scientific = format!("{narrow:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }

@@ -177,10 +177,10 @@ impl Case<'_> {
         if stage == Stage::Dryrun {
             return self.new_version(plan, known, Change::Update, Stage::Dryrun, None);
         }
-        if let Some(promote) = &known.intents.promote {
-            if promote.hash.as_ref().is_none_or(|hash| *hash == self.desired.hash) {
-                return self.new_version(plan, known, Change::Swap, stage, Some(promote.clone()));
-            }
+        if let Some(promote) = &known.intents.promote
+            && promote.hash.as_ref().is_none_or(|hash| *hash == self.desired.hash)
+        {
+            return self.new_version(plan, known, Change::Swap, stage, Some(promote.clone()));
         }
         match self.desired.rollout.change.strategy {
             Strategy::Apply => self.new_version(plan, known, Change::Swap, stage, None),

@@ -134,17 +134,17 @@ impl Observed {
     pub fn standing(&self, key: &ObjectKey, instance: &str) -> Standing {
         let live = self.live.get(key);
         let mirror = self.mirror.get(key);
-        if let Some(live) = live {
-            if let Some(owner) = render::foreign_owner(&live.manifest, instance) {
-                // A label taken off by hand does not make our own object foreign.
-                let ours = mirror.is_some() && owner.is_empty();
-                if !ours {
-                    return Standing::Foreign(if owner.is_empty() {
-                        "nobody's instance".to_owned()
-                    } else {
-                        owner
-                    });
-                }
+        if let Some(live) = live
+            && let Some(owner) = render::foreign_owner(&live.manifest, instance)
+        {
+            // A label taken off by hand does not make our own object foreign.
+            let ours = mirror.is_some() && owner.is_empty();
+            if !ours {
+                return Standing::Foreign(if owner.is_empty() {
+                    "nobody's instance".to_owned()
+                } else {
+                    owner
+                });
             }
         }
         match (live, mirror) {

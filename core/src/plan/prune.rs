@@ -57,10 +57,9 @@ pub fn renames(
     let mut gone: Vec<(ConstraintId, crate::identity::PolicyHash)> = Vec::new();
     for key in removed(desired, observed, instance) {
         if let (ObjectKey::Constraint(id), Standing::Known(known)) = (&key, observed.standing(&key, instance))
+            && observed.live.contains_key(&key)
         {
-            if observed.live.contains_key(&key) {
-                gone.push((id.clone(), known.record.hash.clone()));
-            }
+            gone.push((id.clone(), known.record.hash.clone()));
         }
     }
     let mut renames = BTreeMap::new();
@@ -170,10 +169,10 @@ fn hold(
         return;
     }
     let count = plan.objects.len() as u64;
-    if let (Some(allowed), Some(revision)) = (allowed, &desired.revision) {
-        if allowed.covers(count, revision) {
-            return;
-        }
+    if let (Some(allowed), Some(revision)) = (allowed, &desired.revision)
+        && allowed.covers(count, revision)
+    {
+        return;
     }
     if count > budget.max_objects {
         plan.held.push(format!("{count} objects would go, more than {}", budget.max_objects));

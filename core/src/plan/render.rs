@@ -99,10 +99,10 @@ pub fn without_exemptions(manifest: &Value) -> Value {
             matching.remove("excludedNamespaces");
         }
     }
-    if matching.is_empty() {
-        if let Some(spec) = manifest.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("match");
-        }
+    if matching.is_empty()
+        && let Some(spec) = manifest.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("match");
     }
     manifest
 }

@@ -12,7 +12,7 @@ use crate::{
         Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase,
         Record, Standing, State, Write, constraint::plan_constraint, render,
     },
-    rollout::{Evidence, PersonIntent, Strategy},
+    rollout::{Evidence, Intents, PersonIntent, Strategy},
 };
 
 /// What a plan needs to know besides desired and observed.
@@ -163,7 +163,9 @@ fn plan_template(
     };
     if known.record.hash == template.hash {
         let digest = render::content_digest(&render::template_content(&template.manifest));
-        if known.record.content.as_deref() != Some(digest.as_str()) {
+        if known.record.content.as_deref() == Some(digest.as_str()) {
+            restore(plan, key, observed, context);
+        } else {
             plan.writes.push(template_write(
                 key,
                 template,
@@ -172,8 +174,6 @@ fn plan_template(
                 observed,
                 context,
             ));
-        } else {
-            restore(plan, key, observed, context);
         }
         return Fate::InForce;
     }
@@ -215,7 +215,7 @@ fn changed_template(unit: &DesiredUnit, observed: &Observed, context: &Context<'
             Standing::Known(known) => (known.record.stage, known.intents),
             Standing::Foreign(_) | Standing::Unknown(_) => (
                 observed.live.get(key).and_then(|live| render::live_stage(&live.manifest)),
-                Default::default(),
+                Intents::default(),
             ),
         };
         if let Some(hold) = intents.standing_hold() {
@@ -224,10 +224,10 @@ fn changed_template(unit: &DesiredUnit, observed: &Observed, context: &Context<'
                 hold.words()
             ));
         }
-        if let (Some(promote), Some(desired)) = (&intents.promote, desired) {
-            if promote.hash.as_ref().is_none_or(|hash| *hash == desired.hash) {
-                person = Some(promote.clone());
-            }
+        if let (Some(promote), Some(desired)) = (&intents.promote, desired)
+            && promote.hash.as_ref().is_none_or(|hash| *hash == desired.hash)
+        {
+            person = Some(promote.clone());
         }
         if stage.is_some_and(|stage| stage > Stage::Dryrun) {
             past.push(id.clone());

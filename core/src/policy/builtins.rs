@@ -112,6 +112,25 @@ pub(super) fn closest(name: &str) -> Option<String> {
         .map(|(_, known)| known.to_owned())
 }
 
+/// What is wrong with a `sprintf` of a known format and so many values.
+pub(super) fn sprintf_mismatch(format: &str, values: usize) -> Option<String> {
+    let printed = sprintf::sprintf(format, &vec![Value::from(0_u64); values]);
+    let missing = printed.matches("(MISSING)").count();
+    if missing > 0 {
+        Some(format!("expected {} values for this format, found {values}", values + missing))
+    } else if let Some((_, extra)) = printed.rsplit_once("%!(EXTRA ") {
+        let extra = extra.matches('=').count();
+        Some(format!("expected {} values for this format, found {values}", values.saturating_sub(extra)))
+    } else {
+        printed.ends_with("%!(NOVERB)").then(|| "a `%` at the end of the format has no verb".to_owned())
+    }
+}
+
+/// Functions that OPA has no more in Rego v1.
+pub(super) fn is_deprecated(name: &str) -> bool {
+    matches!(name, "any" | "all" | "re_match" | "set_diff" | "net.cidr_overlap") || name.starts_with("cast_")
+}
+
 /// Gives an engine our functions.
 pub(super) fn install(engine: &mut Engine) {
     for (name, arity, shim) in SHIMS {

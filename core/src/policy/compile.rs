@@ -1,13 +1,20 @@
 //! From a template to something that judges.
 
-use std::{num::NonZeroU32, sync::Arc, sync::atomic::AtomicI64};
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, atomic::AtomicI64},
+};
 
-use regorus::{Engine, utils::limits::ExecutionTimerConfig};
+use regorus::{Engine, PolicyLengthConfig, Value, utils::limits::ExecutionTimerConfig};
 
 use super::{
     auditability::{Auditability, auditability},
-    evaluate::{EvaluationLimits, Evaluator},
-    template::{RegoVersion, TemplateSpec},
+    bounds, builtins, calls,
+    edits::Edited,
+    evaluate::{CHECK_INTERVAL, ENTRY, EvaluationLimits, Evaluator},
+    modules::{self, Parsed, engine_problem},
+    template::{RegoSource, RegoVersion, TemplateSpec},
+    uses::uses,
 };
 
 /// One thing that is wrong with a Rego module.
@@ -21,7 +28,9 @@ pub struct RegoProblem {
     pub column: u32,
     /// Characters to underline, at least 1.
     pub length: u32,
-    /// Stable code, `PC0104` and `PC0110` to `PC0117`.
+    /// Stable code: `PC0104` it does not compile, `PC0110` no `violation`, `PC0111` a library's package,
+    /// `PC0112` foreign data, `PC0113` recursion, `PC0114` a function, `PC0115` `sprintf`,
+    /// `PC0116` too large, `PC0117` not supported.
     pub code: &'static str,
     /// What is wrong: expected, found.
     pub message: String,
@@ -29,7 +38,7 @@ pub struct RegoProblem {
     pub hint: Option<String>,
 }
 
-/// A template whose Rego is known to work. Cheap to share between threads.
+/// A template whose Rego is known to work. Cheap to clone and to share between threads.
 #[derive(Clone)]
 pub struct CompiledTemplate {
     /// What was compiled.
@@ -56,83 +65,147 @@ impl CompiledTemplate {
         let mut engine = Engine::clone(engine);
         engine.set_execution_timer_config(ExecutionTimerConfig {
             limit: limits.timeout,
-            check_interval: NonZeroU32::MIN.saturating_add(63),
+            check_interval: CHECK_INTERVAL,
         });
         let now = Arc::new(AtomicI64::new(0));
-        super::builtins::install_clock(&mut engine, now.clone());
-        Evaluator::new(engine, now)
+        builtins::install_clock(&mut engine, now.clone());
+        Evaluator::new(engine, now, *limits)
     }
 }
+
+/// The stack of the thread that compiles; the bounds keep what is compiled far below it.
+const STACK: usize = 64 << 20;
 
 /// Compiles the Rego of a template as Gatekeeper would, and refuses what would not be judged alike.
 ///
 /// # Errors
 /// Everything that is wrong with the modules, as far as it can be told at once.
 pub fn compile(spec: &TemplateSpec) -> Result<CompiledTemplate, Vec<RegoProblem>> {
-    let auditability = auditability(spec);
-    let mut engine = None;
-    if let Some(rego) = &spec.rego {
-        let entry = super::mend::entry(&rego.entry.text).text;
-        let mut new = Engine::new();
-        new.set_rego_v0(rego.version == RegoVersion::V0);
-        new.set_strict_builtin_errors(false);
-        for module in std::iter::once(&rego.entry).chain(&rego.libs) {
-            let text = if module.pointer == rego.entry.pointer { entry.clone() } else { module.text.clone() };
-            if let Err(error) = new.add_policy(module.pointer.clone(), text) {
-                return Err(vec![RegoProblem {
-                    pointer: module.pointer.clone(),
-                    line: 1,
-                    column: 1,
-                    length: 1,
-                    code: "PC0104",
-                    message: error.to_string(),
-                    hint: None,
-                }]);
-            }
-        }
-        super::builtins::install(&mut new);
-        engine = Some(Arc::new(new));
-    }
-    Ok(CompiledTemplate { spec: Arc::new(spec.clone()), auditability, engine })
+    let engine = match &spec.rego {
+        None => None,
+        Some(rego) => Some(Arc::new(on_a_deep_stack(rego)?)),
+    };
+    Ok(CompiledTemplate { spec: Arc::new(spec.clone()), auditability: auditability(spec), engine })
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
+fn on_a_deep_stack(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
+    let failed = |why: &str| {
+        vec![RegoProblem {
+            pointer: rego.entry.pointer.clone(),
+            line: 1,
+            column: 1,
+            length: 1,
+            code: "PC0104",
+            message: why.to_owned(),
+            hint: None,
+        }]
+    };
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || compile_modules(rego));
+        match thread {
+            Ok(thread) => {
+                thread.join().unwrap_or_else(|_| Err(failed("the policy engine failed on this module")))
+            }
+            Err(_) => Err(failed("no thread could be started to compile this module")),
+        }
+    })
+}
 
-    use serde_json::json;
-
-    use super::compile;
-    use crate::policy::{EvaluationLimits, TemplateSpec};
-
-    #[test]
-    fn judges_an_object() {
-        let template = TemplateSpec::from_json(&json!({
-            "apiVersion": "templates.gatekeeper.sh/v1",
-            "kind": "ConstraintTemplate",
-            "metadata": {"name": "owned"},
-            "spec": {
-                "crd": {"spec": {"names": {"kind": "Owned"}}},
-                "targets": [{
-                    "target": "admission.k8s.gatekeeper.sh",
-                    "rego": "package owned\nviolation[{\"msg\": msg}] {\n  not input.review.object.metadata.labels.owner\n  msg := \"no owner\"\n}\n",
-                }],
-            },
-        }))
-        .unwrap();
-        let compiled = compile(&template).unwrap();
-        let mut evaluator = compiled.evaluator(&EvaluationLimits { timeout: Duration::from_secs(1) });
-        let mut judge = |labels: serde_json::Value| {
-            let review = regorus::Value::from_json_str(
-                &json!({"object": {"metadata": {"labels": labels}}}).to_string(),
-            )
-            .unwrap();
-            evaluator.evaluate(&review, &regorus::Value::new_object(), jiff::Timestamp::UNIX_EPOCH).unwrap()
-        };
-        assert_eq!(judge(json!({"owner": "me"})), []);
-        assert_eq!(
-            judge(json!({})).first().map(|violation| violation.message.clone()).as_deref(),
-            Some("no owner")
-        );
+fn compile_modules(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
+    let mut problems = Vec::new();
+    let mut parsed: Vec<Parsed<'_>> = Vec::new();
+    for (index, module) in std::iter::once(&rego.entry).chain(&rego.libs).enumerate() {
+        match modules::parse(module, rego.version, index == 0) {
+            Ok(module) => parsed.push(module),
+            Err(found) => problems.extend(found),
+        }
     }
+    let has_violation = |entry: &Parsed<'_>| {
+        entry
+            .tree
+            .policy
+            .iter()
+            .any(|rule| entry.rule_path(rule).get(2).map(String::as_str) == Some("violation"))
+    };
+    if let Some(entry) = parsed.first().filter(|entry| entry.module.pointer == rego.entry.pointer)
+        && !has_violation(entry)
+    {
+        let span = &entry.tree.package.span;
+        let mut problem =
+            entry.problem(span.start as usize..span.end as usize, "PC0110", "there is no rule `violation`");
+        problem.hint = Some("Gatekeeper asks for violation[{\"msg\": msg}]".to_owned());
+        problems.push(problem);
+    }
+    // What a broken module defines is unknown, so what others call in it cannot be told.
+    if !problems.is_empty() {
+        return Err(sorted(problems));
+    }
+    problems.extend(calls::check_imports(&parsed));
+    let paths = calls::rule_paths(&parsed);
+    let uses: Vec<_> = parsed.iter().map(|module| uses(module, &paths)).collect();
+    problems.extend(calls::check_calls(&parsed, &uses, rego.version));
+    let mut texts = Vec::new();
+    for (module, uses) in parsed.iter().zip(uses) {
+        problems.extend(uses.problems);
+        texts.push(Edited::new(&module.edited.text, uses.edits));
+    }
+    if !problems.is_empty() {
+        return Err(sorted(problems));
+    }
+    prepare(rego, &parsed, &texts)
+}
+
+fn sorted(mut problems: Vec<RegoProblem>) -> Vec<RegoProblem> {
+    problems.sort();
+    problems.dedup();
+    problems
+}
+
+/// Loads the mended modules into an engine and lets it analyse them.
+fn prepare(rego: &RegoSource, parsed: &[Parsed<'_>], texts: &[Edited]) -> Result<Engine, Vec<RegoProblem>> {
+    let mut engine = Engine::new();
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: modules::MAX_COLUMN,
+        max_file_bytes: NonZeroUsize::MIN.saturating_add(16 * bounds::MAX_BYTES),
+        max_lines: NonZeroUsize::MIN.saturating_add(16 * bounds::MAX_BYTES),
+    });
+    engine.set_rego_v0(rego.version == RegoVersion::V0);
+    engine.set_strict_builtin_errors(false);
+    // What a policy prints goes nowhere, as in Gatekeeper.
+    engine.set_gather_prints(true);
+    builtins::install(&mut engine);
+    let report = |message: &str| {
+        let module =
+            parsed.iter().find(|module| message.contains(&format!("--> {}:", module.module.pointer)));
+        let index = module
+            .and_then(|module| parsed.iter().position(|other| std::ptr::eq(other, module)))
+            .unwrap_or(0);
+        match (parsed.get(index), texts.get(index)) {
+            (Some(module), Some(text)) => {
+                // First to the text that was parsed, then to the one that was written.
+                let mut problem = engine_problem(module.module, text, message);
+                (problem.line, problem.column) = module.edited.original_place(problem.line, problem.column);
+                vec![problem]
+            }
+            _ => Vec::new(),
+        }
+    };
+    for (module, text) in parsed.iter().zip(texts) {
+        engine
+            .add_policy(module.module.pointer.clone(), text.text.clone())
+            .map_err(|error| report(&error.to_string()))?;
+    }
+    engine.add_data(inventory()).map_err(|error| report(&error.to_string()))?;
+    engine.compile_with_entrypoint(&ENTRY.into()).map_err(|error| report(&error.to_string()))?;
+    Ok(engine)
+}
+
+/// `data.inventory` is always there, and empty.
+fn inventory() -> Value {
+    let mut data = Value::new_object();
+    if let Ok(map) = data.as_object_mut() {
+        map.insert(Value::from("inventory"), Value::new_object());
+    }
+    data
 }

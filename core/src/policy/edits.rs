@@ -1,6 +1,6 @@
-//! Small changes to a Rego text that keep its lines, and the way back from the changed text's columns.
+//! Small changes to a Rego text, and the way back to the places of the text as written.
 
-/// One change: `remove` bytes at byte offset `at` make way for `insert`, which holds no line break.
+/// One change: `remove` bytes at byte offset `at` make way for `insert`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Edit {
     pub at: usize,
@@ -14,7 +14,7 @@ impl Edit {
         Self { at, remove: 0, insert: text.into() }
     }
 
-    /// Replaces bytes that hold no line break.
+    /// Replaces bytes.
     pub fn replace(at: usize, remove: usize, text: impl Into<String>) -> Self {
         Self { at, remove, insert: text.into() }
     }
@@ -57,10 +57,7 @@ impl Edited {
             column += if c == '\t' { 4 } else { 1 };
             offset += c.len_utf8();
         }
-        let at = self.original_offset(offset);
-        let Some((start, _)) = line_at(&self.original, line) else { return (line, engine_column) };
-        let before = self.original.get(start..at).unwrap_or_default();
-        (line, u32::try_from(before.chars().count()).unwrap_or(u32::MAX).saturating_add(1))
+        place_of(&self.original, self.original_offset(offset))
     }
 
     /// The byte offset in the original of a byte offset in the changed text.
@@ -81,8 +78,16 @@ impl Edited {
     }
 }
 
+/// Line and column, in characters from 1, of a byte offset.
+pub(super) fn place_of(text: &str, offset: usize) -> (u32, u32) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
 /// Byte offset and text of a line, counted from 1.
-pub(super) fn line_at(text: &str, line: u32) -> Option<(usize, &str)> {
+fn line_at(text: &str, line: u32) -> Option<(usize, &str)> {
     let mut start = 0;
     for (index, content) in text.split_inclusive('\n').enumerate() {
         if index + 1 == line as usize {
@@ -105,12 +110,12 @@ mod tests {
             vec![
                 Edit::replace(8, 4, "template"),
                 Edit::insert(original.find("[y]").unwrap(), "; "),
-                Edit::insert(original.find("z\n").unwrap(), "("),
+                Edit::insert(original.find("z\n").unwrap(), "\n("),
             ],
         );
-        assert_eq!(edited.text, "package template\n\tx := [1]\n\t; [y] = (z\n");
+        assert_eq!(edited.text, "package template\n\tx := [1]\n\t; [y] = \n(z\n");
         for (engine, place) in
-            [((1, 9), (1, 9)), ((2, 5), (2, 2)), ((3, 7), (3, 2)), ((3, 8), (3, 3)), ((3, 14), (3, 8))]
+            [((1, 9), (1, 9)), ((2, 5), (2, 2)), ((3, 7), (3, 2)), ((3, 8), (3, 3)), ((4, 2), (3, 8))]
         {
             assert_eq!(edited.original_place(engine.0, engine.1), place, "{engine:?}");
         }

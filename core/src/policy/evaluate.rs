@@ -1,6 +1,7 @@
 //! Judging one object by one template.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -9,7 +10,15 @@ use std::{
 };
 
 use jiff::Timestamp;
-use regorus::{Engine, Value};
+use regorus::{Engine, Value, utils::limits::monotonic_now};
+
+use super::modules::brief;
+
+/// The rule that is asked for.
+pub(super) const ENTRY: &str = "data.template.violation";
+
+/// The engine looks at the clock each so many steps.
+pub(super) const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 
 /// How long one evaluation may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,19 +62,26 @@ impl EvaluationError {
 pub struct Evaluator {
     engine: Option<Engine>,
     now: Arc<AtomicI64>,
+    limits: EvaluationLimits,
+}
+
+impl std::fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl Evaluator {
-    pub(super) fn new(engine: Engine, now: Arc<AtomicI64>) -> Self {
-        Self { engine: Some(engine), now }
+    pub(super) fn new(engine: Engine, now: Arc<AtomicI64>, limits: EvaluationLimits) -> Self {
+        Self { engine: Some(engine), now, limits }
     }
 
     pub(super) fn without_rego() -> Self {
-        Self { engine: None, now: Arc::default() }
+        Self { engine: None, now: Arc::default(), limits: EvaluationLimits::default() }
     }
 
-    /// The violations of one object, sorted. `review` is `input.review`, `parameters` is
-    /// `input.parameters` after defaulting and pruning, `now` what `time.now_ns` says.
+    /// The violations of one object, sorted by message. `review` is `input.review`, `parameters` is
+    /// `input.parameters` after defaulting and pruning, `now` is what `time.now_ns` says.
     ///
     /// # Errors
     /// Where the policy fails, runs out of time, reports something that is no violation, or has no Rego.
@@ -84,21 +100,62 @@ impl Evaluator {
         map.insert(Value::from("review"), review.clone());
         map.insert(Value::from("parameters"), parameters.clone());
         engine.set_input(input);
-        let result = engine
-            .eval_rule("data.template.violation".to_owned())
-            .map_err(|error| EvaluationError::new(error.to_string()))?;
-        violations(&result)
+        let started = monotonic_now();
+        let result = engine.eval_rule(ENTRY.to_owned());
+        // Prints are gathered so that they go nowhere; they must not pile up.
+        let _ = engine.take_prints();
+        engine.set_input(Value::Null);
+        // A function can swallow the engine's own time-out and go on with another body.
+        let late = match (started, monotonic_now()) {
+            (Some(started), Some(ended)) => ended.saturating_sub(started) > self.limits.timeout,
+            _ => false,
+        };
+        match result {
+            _ if late => Err(EvaluationError {
+                message: format!("no verdict within {}", seconds(self.limits.timeout)),
+                timed_out: true,
+            }),
+            Ok(result) => violations(&result),
+            Err(error) => Err(EvaluationError::new(describe(&error.to_string()))),
+        }
     }
 }
 
+fn seconds(duration: Duration) -> String {
+    if duration.as_millis() < 1000 {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
+}
+
+/// The engine's message with the line it is about.
+fn describe(message: &str) -> String {
+    brief(message)
+}
+
+/// What the rule made, as Gatekeeper reads it: a set of objects with `msg`. What has none is no
+/// violation; one that is no text is an error.
 fn violations(result: &Value) -> Result<Vec<Violation>, EvaluationError> {
-    let Value::Set(set) = result else { return Ok(Vec::new()) };
+    let items: Vec<&Value> = match result {
+        Value::Set(set) => set.iter().collect(),
+        // Of a mapping Gatekeeper takes the keys.
+        Value::Object(map) => map.iter_sorted().map(|(key, _)| key).collect(),
+        _ => Vec::new(),
+    };
     let mut violations = Vec::new();
-    for item in set.iter() {
+    for item in items {
+        if !matches!(item, Value::Object(_)) {
+            continue;
+        }
         let message = match &item["msg"] {
             Value::Undefined => continue,
             Value::String(text) => text.to_string(),
-            other => return Err(EvaluationError::new(format!("msg is no string: {other}"))),
+            other => {
+                return Err(EvaluationError::new(format!(
+                    "expected a text as msg of a violation, found {other}"
+                )));
+            }
         };
         let details = match &item["details"] {
             Value::Undefined => serde_json::Value::Object(serde_json::Map::new()),

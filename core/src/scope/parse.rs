@@ -241,24 +241,17 @@ impl Reader {
             return None;
         };
         self.known(at, fields, &["key", "operator", "values"]);
-        let key = match fields.get("key") {
-            Some(key) => self.text(&format!("{at}/key"), key),
-            None => {
-                self.push(
-                    at,
-                    Severity::Error,
-                    BROKEN_SELECTOR,
-                    "the requirement has no `key`".to_owned(),
-                    None,
-                );
-                None
-            }
+        let key = if let Some(key) = fields.get("key") {
+            self.text(&format!("{at}/key"), key)
+        } else {
+            self.push(at, Severity::Error, BROKEN_SELECTOR, "the requirement has no `key`".to_owned(), None);
+            None
         };
         if let Some(key) = &key {
             self.label_key(&format!("{at}/key"), key);
         }
-        let operator = match fields.get("operator") {
-            Some(operator) => self.text(&format!("{at}/operator"), operator).and_then(|text| {
+        let operator = if let Some(operator) = fields.get("operator") {
+            self.text(&format!("{at}/operator"), operator).and_then(|text| {
                 let operator = Operator::parse(&text);
                 if operator.is_none() {
                     self.push(
@@ -270,17 +263,16 @@ impl Reader {
                     );
                 }
                 operator
-            }),
-            None => {
-                self.push(
-                    at,
-                    Severity::Error,
-                    BROKEN_SELECTOR,
-                    "the requirement has no `operator`".to_owned(),
-                    Some("write In, NotIn, Exists or DoesNotExist"),
-                );
-                None
-            }
+            })
+        } else {
+            self.push(
+                at,
+                Severity::Error,
+                BROKEN_SELECTOR,
+                "the requirement has no `operator`".to_owned(),
+                Some("write In, NotIn, Exists or DoesNotExist"),
+            );
+            None
         };
         let place = format!("{at}/values");
         let values = fields.get("values").map(|v| self.texts(&place, v)).unwrap_or_default();

@@ -5,9 +5,6 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use super::read::SuiteProblem;
 use crate::problem::{Problem, Severity, Span};
 
-/// How the error of a test begins that asks for what this version cannot judge.
-pub(super) const NOT_YET: &str = "not supported yet";
-
 /// How a test or a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +50,8 @@ pub struct TestResult {
     pub name: String,
     /// Why its cases could not be run; there are none then.
     pub error: Option<String>,
+    /// Whether `error` is that this version cannot judge what the test asks.
+    pub unsupported: bool,
     /// Whether it was not to be run.
     pub skipped: bool,
     /// In the order written.
@@ -114,14 +113,14 @@ impl SuiteResult {
         counts
     }
 
-    /// What failed, as errors at the suite, test or case concerned (`PC0401`; warnings where it asks for what
-    /// cannot be judged yet), and what looks like a mistake in the suite, as warnings (`PC0403`).
+    /// What failed, as errors at the suite, test or case concerned (`PC0401`); what cannot be judged here
+    /// yet, which says nothing against the policy, as warnings; and what looks like a mistake in the
+    /// suite, as warnings of their own (`PC0403`).
     pub fn problems(&self) -> Vec<Problem> {
         let problem = |span: Span, message: String| Problem {
             file: self.file.clone(),
             span,
-            // What cannot be judged yet says nothing against the policy.
-            severity: if message.contains(NOT_YET) { Severity::Warning } else { Severity::Error },
+            severity: Severity::Error,
             code: "PC0401",
             message,
             hint: None,
@@ -140,8 +139,15 @@ impl SuiteResult {
             problems.push(problem(self.span, format!("the suite cannot be run: {error}")));
         }
         for test in &self.tests {
-            if let Some(error) = &test.error {
-                problems.push(problem(test.span, format!("test `{}` fails: {error}", test.name)));
+            match &test.error {
+                Some(error) if test.unsupported => problems.push(Problem {
+                    severity: Severity::Warning,
+                    ..problem(test.span, format!("test `{}` was not run: {error}", test.name))
+                }),
+                Some(error) => {
+                    problems.push(problem(test.span, format!("test `{}` fails: {error}", test.name)));
+                }
+                None => {}
             }
             for case in test.cases.iter().filter(|case| case.result == Verdict::Fail) {
                 let what = format!("case `{}` of test `{}` fails: {}", case.name, test.name, case.message);

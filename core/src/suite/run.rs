@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::result::NOT_YET;
 use super::{
     Files, Settings,
     paths::beside,
@@ -32,6 +31,7 @@ fn run_test(files: Files<'_>, suite_path: &str, test: &Test, settings: &Settings
     let mut result = TestResult {
         name: test.name.clone(),
         error: None,
+        unsupported: false,
         skipped: false,
         cases: Vec::new(),
         span: test.span,
@@ -53,7 +53,10 @@ fn run_test(files: Files<'_>, suite_path: &str, test: &Test, settings: &Settings
         }
         (Err(fault), false) => result.error = Some(fault.message()),
         (Ok(bench), false) => match unsupported(&bench.template.spec, &bench.template.auditability, test) {
-            Some(why) => result.error = Some(format!("{NOT_YET}: {why}")),
+            Some(why) => {
+                result.error = Some(format!("not supported yet: {why}"));
+                result.unsupported = true;
+            }
             None => result.cases = run_cases(files, suite_path, test, &bench, settings),
         },
     }

@@ -253,6 +253,9 @@ spec:
     ] {
         let found = tree.test_error(test).unwrap();
         assert!(found.starts_with("not supported yet: ") && found.contains(message), "{test}: {found}");
+        let problems = tree.run(&format!("tests:\n- {test}\n")).problems();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].severity, Severity::Warning, "it says nothing against the policy");
     }
 }
 

@@ -14,9 +14,9 @@ use super::Shown;
 const NAME_WIDTH: usize = 40;
 
 /// The objects with findings, then the sum, then what nobody knows.
-pub(super) fn write(out: &mut dyn Write, run: &Shown) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, run: &Shown<'_>) -> io::Result<()> {
     let mut objects: BTreeMap<(&ObjectRef, &str), Vec<&Finding>> = BTreeMap::new();
-    for finding in &run.findings {
+    for finding in run.findings.iter() {
         objects.entry((&finding.object, &finding.source)).or_default().push(finding);
     }
     let mut objects: Vec<_> = objects.into_iter().collect();
@@ -87,8 +87,8 @@ fn rank(finding: &Finding) -> (bool, u8) {
     (finding.exempt_by.is_empty(), action)
 }
 
-fn summary(out: &mut dyn Write, run: &Shown, objects: usize) -> io::Result<()> {
-    let findings = &run.findings;
+fn summary(out: &mut dyn Write, run: &Shown<'_>, objects: usize) -> io::Result<()> {
+    let findings = run.findings.as_ref();
     let read = run.objects;
     if findings.is_empty() {
         return writeln!(out, "no violations on {}", counted(read, "object"));

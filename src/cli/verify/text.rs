@@ -105,6 +105,7 @@ mod tests {
         let test = |name: &str, error: Option<&str>, cases| TestResult {
             name: name.to_owned(),
             error: error.map(str::to_owned),
+            unsupported: false,
             skipped: false,
             cases,
             span: portcullis_core::problem::Span::default(),

@@ -124,6 +124,25 @@ impl Store {
         rows.into_iter().map(into_known).collect()
     }
 
+    /// The findings that went after `since` and are still gone.
+    pub async fn fixed_since(&self, since: Timestamp) -> Result<Vec<Known>, StoreError> {
+        let rows: Vec<KnownColumns> = sqlx::query_as(
+            "SELECT DISTINCT known.fingerprint, constraint_kind, constraint_name, first_seen, last_seen, \
+             known.status, finding FROM changes JOIN known ON known.cluster = changes.cluster \
+             AND known.instance = changes.instance AND known.fingerprint = changes.fingerprint \
+             JOIN runs ON runs.cluster = changes.cluster AND runs.instance = changes.instance \
+             AND runs.id = changes.run \
+             WHERE changes.cluster = $1 AND changes.instance = $2 AND runs.finished > $3 \
+             AND changes.status = 'fixed' AND known.status = 'fixed' ORDER BY known.fingerprint",
+        )
+        .bind(self.cluster())
+        .bind(self.instance())
+        .bind(millis(since))
+        .fetch_all(self.reader())
+        .await?;
+        rows.into_iter().map(into_known).collect()
+    }
+
     /// The findings of a finished run, ordered by constraint, object and message.
     pub async fn findings(&self, run: RunId) -> Result<Vec<RunFinding>, StoreError> {
         let seq: Option<Option<i64>> =

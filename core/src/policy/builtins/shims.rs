@@ -219,15 +219,12 @@ fn replace_all(base: &str, pairs: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(base.len());
     let mut rest = base;
     while let Some(c) = rest.chars().next() {
-        match pairs.iter().find(|(key, _)| !key.is_empty() && rest.starts_with(key)) {
-            Some((key, value)) => {
-                out.push_str(value);
-                rest = rest.get(key.len()..).unwrap_or_default();
-            }
-            None => {
-                out.push(c);
-                rest = rest.get(c.len_utf8()..).unwrap_or_default();
-            }
+        if let Some((key, value)) = pairs.iter().find(|(key, _)| !key.is_empty() && rest.starts_with(key)) {
+            out.push_str(value);
+            rest = rest.get(key.len()..).unwrap_or_default();
+        } else {
+            out.push(c);
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
         }
     }
     out

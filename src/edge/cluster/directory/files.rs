@@ -183,10 +183,11 @@ pub(super) fn stored(root: &Path) -> Result<(BTreeMap<ObjectKey, LiveObject>, Ve
         let kind = key.unit().to_owned();
         let unreadable = template_names.get(&kind.to_lowercase()).is_some_and(Option::is_none);
         let template = ObjectKey::Template(kind);
-        if unreadable && !objects.contains_key(&template) {
-            if let Some(live) = read(root, &template)? {
-                objects.insert(template, live);
-            }
+        if unreadable
+            && !objects.contains_key(&template)
+            && let Some(live) = read(root, &template)?
+        {
+            objects.insert(template, live);
         }
     }
     Ok((objects, orphans))
