@@ -8,7 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis::{
-    cli::audit_local::{Args, LocalAudit, SemanticsArg, audit},
+    chance::Chance,
+    cli::audit_local::{Args, SemanticsArg, Shown, audit},
     clock::ManualClock,
 };
 
@@ -17,17 +18,15 @@ use super::{bundle, policies};
 /// A day on which the bundle's Exemption is in force.
 const DAY: &str = "2026-12-01T09:00:00Z";
 
-fn run(objects: &Path, semantics: SemanticsArg) -> LocalAudit {
+fn run(objects: &Path, semantics: SemanticsArg) -> Shown<'_> {
     let args =
         Args { bundle: vec![bundle()], objects: vec![objects.to_owned()], semantics, ..Args::default() };
-    let audit = audit(&args, &ManualClock::new(DAY.parse::<Timestamp>().unwrap())).unwrap();
-    assert!(audit.problems.is_empty(), "{:?}", audit.problems);
-    audit
+    audit(&args, &ManualClock::new(DAY.parse::<Timestamp>().unwrap()), &Chance::from_seed(1)).unwrap()
 }
 
-fn totals(audit: &LocalAudit) -> BTreeMap<String, usize> {
+fn totals(audit: &Shown) -> BTreeMap<String, usize> {
     let mut totals = BTreeMap::new();
-    for finding in &audit.outcome.findings {
+    for finding in audit.findings.iter() {
         *totals.entry(finding.constraint.name.clone()).or_default() += 1;
     }
     totals
@@ -65,9 +64,10 @@ fn gator() -> Option<PathBuf> {
 
 #[test]
 fn the_demo_violates_what_its_readme_says() {
-    let audit = run(&demo(), SemanticsArg::Cluster);
-    assert_eq!(audit.outcome.objects, 59);
-    assert!(audit.outcome.ledger.complete());
+    let objects = demo();
+    let audit = run(&objects, SemanticsArg::Cluster);
+    assert_eq!(audit.objects, 59);
+    assert!(audit.complete);
     assert_eq!(
         totals(&audit),
         expected(&[
@@ -78,13 +78,12 @@ fn the_demo_violates_what_its_readme_says() {
             ("workload-runbook", 3),
         ])
     );
-    let exempt: Vec<_> =
-        audit.outcome.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
+    let exempt: Vec<_> = audit.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
     assert_eq!(exempt.len(), 8);
     assert!(exempt.iter().all(|finding| finding.exempt_by == "cni-needs-root"));
 
     let mut subjects: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for finding in &audit.outcome.findings {
+    for finding in audit.findings.iter() {
         if finding.exempt_by.is_empty() && !finding.uncounted {
             let of = subjects.entry(finding.constraint.name.clone()).or_default();
             of.insert(finding.subject.to_string());
@@ -118,7 +117,7 @@ fn the_demo_violates_what_its_readme_says() {
             ),
         ]
     );
-    let uncounted = audit.outcome.findings.iter().filter(|finding| finding.uncounted).count();
+    let uncounted = audit.findings.iter().filter(|finding| finding.uncounted).count();
     assert_eq!(uncounted, 6);
 }
 
@@ -126,8 +125,8 @@ fn the_demo_violates_what_its_readme_says() {
 fn the_corpus_is_judged_as_it_was_checked_by_hand() {
     let Some(corpus) = corpus() else { return };
     let audit = run(&corpus, SemanticsArg::Gator);
-    assert_eq!(audit.outcome.objects, 1250);
-    assert!(audit.outcome.ledger.complete(), "{:#?}", audit.outcome.ledger.rows());
+    assert_eq!(audit.objects, 1250);
+    assert!(audit.complete, "{:#?}", audit.ledger);
     assert_eq!(
         totals(&audit),
         expected(&[
@@ -172,7 +171,6 @@ fn findings_are_those_of_gator() {
             .collect();
         let audit = run(&objects, SemanticsArg::Gator);
         let mut ours: Vec<[String; 6]> = audit
-            .outcome
             .findings
             .iter()
             .map(|finding| {
