@@ -226,3 +226,29 @@ fn many_workers_find_the_same_in_the_same_order() {
     assert_eq!(first["findings"], second["findings"]);
     assert_eq!(first["ledger"], second["ledger"]);
 }
+
+#[test]
+fn a_stopped_run_is_incomplete() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    };
+
+    use portcullis::{
+        edge::objects::ObjectSource,
+        pipeline::judge::{RunOptions, Watch, audit_files},
+    };
+    use portcullis_core::audit::PolicySet;
+
+    let folder = folder("deny", &[("a.yaml", &pod("web", "")), ("b.yaml", &pod("db", ""))]);
+    let source = ObjectSource::open(&[folder.path().join("objects")]).unwrap();
+    let run = |cancel: bool| {
+        let (cancel, progress) = (AtomicBool::new(cancel), AtomicU64::new(0));
+        let watch = Watch { cancel: &cancel, progress: &progress };
+        let set = Arc::new(PolicySet::default());
+        let outcome = audit_files(&set, &source, &RunOptions::default(), jiff::Timestamp::UNIX_EPOCH, watch);
+        (outcome.objects, outcome.ledger.complete(), progress.load(Ordering::Relaxed))
+    };
+    assert_eq!(run(false), (2, true, 2));
+    assert_eq!(run(true), (0, false, 0));
+}

@@ -17,10 +17,12 @@ mod e2e;
 mod git;
 mod objects;
 mod outbox;
+mod scale;
 mod starter;
 mod store;
 
 mod support {
+    pub mod generated;
     pub mod git_server;
     pub mod receiver;
     pub mod repo;

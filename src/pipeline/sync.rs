@@ -167,6 +167,7 @@ async fn pass(
         timeout: ports.config.apply.timeout,
         revision: &prepared.revision,
         cancel,
+        undone: &ports.undone,
     };
     let applied = applier.apply(&plan, &view.observed).await;
 

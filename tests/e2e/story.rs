@@ -107,17 +107,14 @@ async fn entering(story: &mut Story) {
     let files = [(ROLLOUT, rollout("Shadow")), (TEMPLATE, template.clone()), (OWNER, owner.clone())];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     story
-        .push(
-            "owners",
-            &files,
-            &["created ConstraintTemplate/k8slabels", "created K8sLabels/owner dryrun"],
-        )
+        .push("owners", &files, &["created ConstraintTemplate/k8slabels", "created K8sLabels/owner dryrun"])
         .await;
     let tier = wants("K8sLabels", "tier", "tier", "deny");
     story.push("tiers", &[(TIER, &tier)], &["created K8sLabels/tier dryrun"]).await;
     let noted = owner.replace("  name: owner\n", "  name: owner\n  labels: {team: platform}\n");
     story.push("who owns the owners", &[(OWNER, &noted)], &["rewritten K8sLabels/owner"]).await;
-    let commented = template.replace("        violation[", "        # A label that is wanted.\n        violation[");
+    let commented =
+        template.replace("        violation[", "        # A label that is wanted.\n        violation[");
     story
         .push("say what it does", &[(TEMPLATE, &commented)], &["rewritten ConstraintTemplate/k8slabels"])
         .await;
@@ -190,11 +187,7 @@ async fn broken_and_fixed(story: &mut Story) {
     let teams = labels("K8sTeams", "");
     let files = [(TEMPLATE, bad.as_str()), ("teams/template.yaml", &teams), ("teams/team.yaml", &team)];
     let pass = story.stage.push("teams, and a mistake", &files).await;
-    story.note(
-        &pass,
-        Partial,
-        &["created ConstraintTemplate/k8steams", "created K8sTeams/team dryrun"],
-    );
+    story.note(&pass, Partial, &["created ConstraintTemplate/k8steams", "created K8sTeams/team dryrun"]);
     pass.because(&["in force in part", "labels/template.yaml:"]);
     assert!(pass.next("K8sLabels/owner").starts_with("refused in git, stays as enforced"));
     for (path, manifest) in &before {
@@ -204,7 +197,11 @@ async fn broken_and_fixed(story: &mut Story) {
     let last_good = pass.revision();
     let pass = story.stage.push("a tab", &[("teams/extra.yaml", "kind: Rollout\n\tspec: {}\n")]).await;
     story.note(&pass, Refused, &[]);
-    pass.because(&["refused whole", "teams/extra.yaml:2:1", &format!("{} stays in force", last_good.short())]);
+    pass.because(&[
+        "refused whole",
+        "teams/extra.yaml:2:1",
+        &format!("{} stays in force", last_good.short()),
+    ]);
     assert_eq!(pass.revision(), last_good);
 
     let pass = story.stage.push("still the tab", &[("NOTES.md", "soon\n")]).await;
@@ -317,7 +314,10 @@ async fn the_last_report(story: &mut Story) {
         .map(|row| (row["id"]["name"].as_str().unwrap(), row["stage"].as_str().unwrap()))
         .collect();
     assert_eq!(constraints, [("owners", "deny"), ("tier", "deny")]);
-    assert_eq!(report["sync"], json!({"at": report["sync"]["at"], "status": "inStep", "reasons": [], "problems": report["sync"]["problems"]}));
+    assert_eq!(
+        report["sync"],
+        json!({"at": report["sync"]["at"], "status": "inStep", "reasons": [], "problems": report["sync"]["problems"]})
+    );
     assert_eq!(report["summary"]["open"], 0);
     let html = story.stage.arrived("dev.portcullis.report.html.v1");
     let html = String::from_utf8(html.last().unwrap().body.to_vec()).unwrap();
