@@ -78,8 +78,7 @@ fn the_demo_violates_what_its_readme_says() {
             ("workload-runbook", 3),
         ])
     );
-    let exempt: Vec<_> =
-        audit.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
+    let exempt: Vec<_> = audit.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
     assert_eq!(exempt.len(), 8);
     assert!(exempt.iter().all(|finding| finding.exempt_by == "cni-needs-root"));
 
