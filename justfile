@@ -19,5 +19,4 @@ test:
 
 # Throughput of the audit and of the loader, on generated input and on the corpus where it is at hand.
 bench:
-    cargo build --release
     bash benches/run

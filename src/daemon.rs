@@ -1,7 +1,7 @@
 //! The daemon: waits until it may write, then runs its tasks side by side until it is told to stop.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -44,12 +44,13 @@ pub struct Daemon {
     readiness: Readiness,
     cancel: CancellationToken,
     synced: Arc<Notify>,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Daemon {
     /// A daemon over open ports; it stops soon after `cancel`.
     pub fn new(ports: Ports, readiness: Readiness, cancel: CancellationToken) -> Self {
-        Self { ports, readiness, cancel, synced: Arc::new(Notify::new()) }
+        Self { ports, readiness, cancel, synced: Arc::new(Notify::new()), said: Arc::default() }
     }
 
     /// Runs until told to stop. While another leads it waits, and says so once.
@@ -142,13 +143,33 @@ impl Daemon {
     /// One pass of the sync task, as the loop makes it.
     pub async fn sync_pass(&self) -> SyncOutcome {
         let outcome = sync(&self.ports, None, &self.cancel).await;
-        say(&outcome);
+        self.say(&outcome);
         self.readiness.ready(Part::Sync);
         self.tell_expiring().await;
         if outcome.changed() && self.ports.config.audit.on_sync {
             self.synced.notify_one();
         }
         outcome
+    }
+
+    /// A line for what a pass changed, and for what newly stands in the way; what was said is not repeated.
+    fn say(&self, outcome: &SyncOutcome) {
+        for done in &outcome.applied.done {
+            tracing::info!(object = %done.key, reason = %done.reason, "{}", done.word);
+        }
+        let revision =
+            outcome.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for reason in outcome.reasons.iter().filter(|reason| !said.contains(reason)) {
+            tracing::warn!(%revision, "{}: {reason}", outcome.verdict.words());
+        }
+        let mended = !said.is_empty() && outcome.reasons.is_empty();
+        if outcome.verdict == Verdict::InStep && (outcome.changed() || mended) {
+            tracing::info!(%revision, "in step");
+        } else {
+            tracing::debug!(%revision, "{}", outcome.verdict.words());
+        }
+        said.clone_from(&outcome.reasons);
     }
 
     /// The interval with a tenth of jitter; doubled with each failure in a row, up to a quarter of an hour.
@@ -343,22 +364,5 @@ fn say_audit(run: &AuditRun) {
         tracing::info!(run = run_id, complete, objects, findings, new, fixed, regressed, "audited");
     } else {
         tracing::debug!(run = run_id, complete, objects, findings, "audited");
-    }
-}
-
-/// A line for what a pass changed or could not.
-fn say(outcome: &SyncOutcome) {
-    for done in &outcome.applied.done {
-        tracing::info!(object = %done.key, reason = %done.reason, "{}", done.word);
-    }
-    let revision = outcome.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-    match outcome.verdict {
-        Verdict::InStep if outcome.changed() => tracing::info!(%revision, "in step"),
-        Verdict::InStep => tracing::debug!(%revision, "in step"),
-        verdict => {
-            for reason in &outcome.reasons {
-                tracing::warn!(%revision, "{}: {reason}", verdict.words());
-            }
-        }
     }
 }

@@ -9,15 +9,20 @@
     reason = "a test that cannot go on may end where it stands"
 )]
 
+mod audit_local;
 mod check;
+mod cluster;
 mod config;
 mod e2e;
 mod git;
+mod objects;
 mod outbox;
+mod scale;
 mod starter;
 mod store;
 
 mod support {
+    pub mod generated;
     pub mod git_server;
     pub mod receiver;
     pub mod repo;

@@ -1,12 +1,21 @@
 //! `portcullis audit`: one run now, of the cluster or of a bundle against manifests.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, ConfigArg, Exit, audit_local, shared};
 use crate::{edge::store::Cause, pipeline::audit::audit};
+
+/// How often the count of objects is drawn anew.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Audit once: the cluster of the configuration, or with --bundle and --objects manifests against policies
 ///
@@ -27,9 +36,19 @@ pub fn run(args: &AuditArgs) -> Result<Exit, CliError> {
     shared::block_on(async {
         let ports = shared::writing(&args.config).await?;
         let progress = Arc::new(AtomicU64::new(0));
-        let run = audit(&ports, Cause::Manual, false, progress, &CancellationToken::new())
-            .await
-            .map_err(|error| CliError::caused("the audit could not run", &error))?;
+        let bar = audit_local::bar();
+        let watched = Arc::clone(&progress);
+        let cancel = CancellationToken::new();
+        let work = audit(&ports, Cause::Manual, false, progress, &cancel);
+        tokio::pin!(work);
+        let run = loop {
+            tokio::select! {
+                run = &mut work => break run,
+                () = tokio::time::sleep(REDRAW) => bar.set_position(watched.load(Ordering::Relaxed)),
+            }
+        };
+        bar.finish_and_clear();
+        let run = run.map_err(|error| CliError::caused("the audit could not run", &error))?;
         ports.store.close().await;
         audit_local::show(&args.local, &run)
     })

@@ -133,13 +133,41 @@ pub struct Shown<'a> {
     pub ledger: Cow<'a, [LedgerRow]>,
 }
 
-/// Audits files and prints the result; problems of the policy repository go to standard error.
+/// An audit of files, and what came of it.
+#[derive(Debug)]
+pub struct LocalAudit {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// What it found.
+    pub outcome: AuditOutcome,
+    /// Errors of the policy repository, with paths as a person may write them.
+    pub problems: Vec<Problem>,
+}
+
+impl LocalAudit {
+    /// The same as it is shown.
+    pub fn shown(&self, id: String) -> Shown<'_> {
+        Shown {
+            id: id.into(),
+            complete: self.outcome.ledger.complete(),
+            started: self.started,
+            finished: self.finished,
+            objects: self.outcome.objects,
+            findings: Cow::Borrowed(&self.outcome.findings),
+            ledger: Cow::Owned(self.outcome.ledger.rows()),
+        }
+    }
+}
+
+/// Audits files and prints the result; errors of the policy repository go to standard error.
 ///
 /// # Errors
 /// Where nothing could be judged: a path that is missing, a bundle without a usable constraint.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let shown = audit(args, &SystemClock, &Chance::from_system())?;
-    print(args, &shown)
+    let audit = audit(args, &SystemClock)?;
+    print(args, &audit.shown(Chance::from_system().uuid()))
 }
 
 /// Prints a run of a cluster.
@@ -177,7 +205,7 @@ fn print(args: &Args, shown: &Shown<'_>) -> Result<Exit, CliError> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown<'static>, CliError> {
+pub fn audit(args: &Args, clock: &dyn Clock) -> Result<LocalAudit, CliError> {
     let started = clock.now();
     let source = ObjectSource::open(&args.objects)
         .map_err(|error| CliError::caused("the objects cannot be read", &error))?;
@@ -186,7 +214,7 @@ pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown<'s
     let options =
         LoadOptions { today: Some(started.to_zoned(TimeZone::UTC).date()), ..LoadOptions::default() };
     let bundle = bundle::load(&tree.files, &options);
-    print_errors(&bundle.problems, &tree);
+    let problems = print_errors(&bundle.problems, &tree);
     let set = policy_set(&bundle, started);
     if set.policies().is_empty() {
         return Err(CliError::new("the policy repository has no constraint that can be judged by")
@@ -205,15 +233,7 @@ pub fn audit(args: &Args, clock: &dyn Clock, chance: &Chance) -> Result<Shown<'s
     if bundle.refused_whole {
         outcome.ledger.hole_everywhere("the policy repository holds a file that cannot be read");
     }
-    Ok(Shown {
-        id: chance.uuid().into(),
-        complete: outcome.ledger.complete(),
-        started,
-        finished: clock.now(),
-        objects: outcome.objects,
-        findings: Cow::Owned(outcome.findings),
-        ledger: Cow::Owned(outcome.ledger.rows()),
-    })
+    Ok(LocalAudit { started, finished: clock.now(), outcome, problems })
 }
 
 /// The constraints of a bundle, by git's target. What cannot judge is there with its reason.
@@ -254,9 +274,7 @@ fn policy_set(bundle: &Bundle, now: Timestamp) -> PolicySet {
 fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOutcome {
     let (cancel, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     let watch = Watch { cancel: &cancel, progress: &progress };
-    let style = ProgressStyle::with_template("{spinner} {pos} objects, {per_sec}, {elapsed}");
-    let bar =
-        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let bar = bar();
     if bar.is_hidden() {
         return run(watch);
     }
@@ -274,6 +292,12 @@ fn with_progress(run: impl FnOnce(Watch<'_>) -> AuditOutcome + Send) -> AuditOut
     });
     bar.finish_and_clear();
     outcome
+}
+
+/// The count of objects judged, drawn on standard error where that is a terminal.
+pub(super) fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} objects, {per_sec}, {elapsed}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
 #[derive(Serialize)]
@@ -320,17 +344,17 @@ impl Shown<'_> {
     }
 }
 
-/// Prints the errors of the policy repository.
-fn print_errors(all: &[Problem], tree: &WorkingTree) {
+/// Prints the errors of the policy repository and returns them with paths as a person may write them.
+fn print_errors(all: &[Problem], tree: &WorkingTree) -> Vec<Problem> {
     let shown = |problem: &Problem| Problem { file: tree.shown(&problem.file), ..problem.clone() };
     let errors: Vec<Problem> =
         all.iter().filter(|problem| problem.severity == Severity::Error).map(shown).collect();
-    if errors.is_empty() {
-        return;
+    if !errors.is_empty() {
+        let texts = |name: &str| {
+            let file = tree.files.iter().find(|file| tree.shown(&file.path) == name)?;
+            String::from_utf8(file.bytes.to_vec()).ok()
+        };
+        anstream::eprint!("{}", problems::text(&errors, &texts, None));
     }
-    let texts = |name: &str| {
-        let file = tree.files.iter().find(|file| tree.shown(&file.path) == name)?;
-        String::from_utf8(file.bytes.to_vec()).ok()
-    };
-    anstream::eprint!("{}", problems::text(&errors, &texts, None));
+    errors
 }

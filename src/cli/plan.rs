@@ -186,7 +186,8 @@ fn problems(prepared: &Prepared) -> String {
         prepared.bundle.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
     let mut text = String::new();
     if !errors.is_empty() {
-        text.push_str(&format!("\n{} errors in the repository:\n", errors.len()));
+        let noun = if errors.len() == 1 { "error" } else { "errors" };
+        text.push_str(&format!("\n{} {noun} in the repository:\n", errors.len()));
     }
     for problem in errors {
         text.push_str(&format!(

@@ -64,7 +64,8 @@ impl WorkingTree {
 }
 
 /// Reads the document files and `.portcullisignore` files below some paths, folders or files. Dot folders
-/// are skipped, links are not followed but named. ///
+/// are skipped, links are not followed but named.
+///
 /// # Errors
 /// A path that is not there or cannot be read; more than is read.
 pub fn read(paths: &[PathBuf], limits: &TreeLimits) -> Result<WorkingTree, TreeError> {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -49,6 +49,8 @@ pub struct Applier<'a> {
     pub revision: &'a Revision,
     /// Stop between two writes.
     pub cancel: &'a CancellationToken,
+    /// What was undone, and when it may be tried again.
+    pub undone: &'a Undone,
 }
 
 /// What came of a plan.
@@ -71,6 +73,51 @@ pub struct Done {
     pub stages: (Option<Stage>, Option<Stage>),
     /// Why.
     pub reason: String,
+}
+
+/// Writes that the cluster took and could not load: each was undone, and is not tried again at once, since every
+/// try takes the old version away for a moment.
+#[derive(Debug, Default)]
+pub struct Undone(Mutex<BTreeMap<ObjectKey, Failure>>);
+
+#[derive(Debug)]
+struct Failure {
+    content: Option<String>,
+    times: u32,
+    again: i64,
+}
+
+/// The first pause after an undone write; doubled each time, up to half an hour.
+const FIRST_RETRY_MILLIS: i64 = 60_000;
+const LAST_RETRY_MILLIS: i64 = 30 * 60_000;
+
+impl Undone {
+    /// Why a write has to wait, `None` where it may be tried.
+    fn waits(&self, write: &Write, now: Timestamp) -> Option<String> {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failures.get(&write.key).filter(|failure| failure.content == write.record.content)?;
+        (now.as_millisecond() < failure.again).then(|| {
+            "the cluster could not load it and it was undone; it is tried again within half an hour, or when git \
+             changes it"
+                .to_owned()
+        })
+    }
+
+    fn note(&self, write: &Write, now: Timestamp) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = failures
+            .get(&write.key)
+            .filter(|failure| failure.content == write.record.content)
+            .map_or(0, |failure| failure.times);
+        let pause = FIRST_RETRY_MILLIS.saturating_mul(1_i64 << times.min(5)).min(LAST_RETRY_MILLIS);
+        let again = now.as_millisecond().saturating_add(pause);
+        let content = write.record.content.clone();
+        failures.insert(write.key.clone(), Failure { content, times: times + 1, again });
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
 }
 
 struct Progress {
@@ -124,6 +171,9 @@ impl Applier<'_> {
     }
 
     async fn write(&self, write: &Write, observed: &Observed, progress: &mut Progress) -> Result<(), String> {
+        if let Some(why) = self.undone.waits(write, self.clock.now()).filter(|_| !write.change.restores()) {
+            return Err(why);
+        }
         let earlier = progress.written.get(&write.key).map(|live| live.version.clone());
         let expected = earlier.or_else(|| write.expected.clone());
         let before = observed.live.get(&write.key);
@@ -157,10 +207,12 @@ impl Applier<'_> {
         };
         if let Err(why) = self.await_acknowledgement(&write.key).await {
             let undone = self.undo(&write.key, before, &live).await;
+            self.undone.note(write, self.clock.now());
             let why = format!("{why}; {undone}");
             self.drop_intent(recorded, &intent, &why).await;
             return Err(why);
         }
+        self.undone.forget(&write.key);
         progress.written.insert(write.key.clone(), live);
         if recorded {
             self.record_done(write, &intent, manifest_hash.flatten(), at).await?;

@@ -39,6 +39,7 @@ fn decided(row: DecisionRow) -> Change {
         "restored" => ChangeKind::Restored,
         "resumed" => ChangeKind::Resumed,
         "held" => ChangeKind::Held,
+        "refused" => ChangeKind::Refused,
         "exemptions" => ChangeKind::Exemption,
         "updated" | "swapped" | "rewritten" => ChangeKind::Changed,
         _ => ChangeKind::Other,
@@ -62,6 +63,7 @@ fn decided(row: DecisionRow) -> Change {
 fn not_taken(sync: &SyncRecord, before: &[String]) -> Vec<Change> {
     let what = match sync.outcome.as_str() {
         "held" => ChangeKind::Held,
+        "refused" => ChangeKind::Refused,
         "partial" | "refused" => ChangeKind::Refused,
         "failed" => ChangeKind::Other,
         _ => return Vec::new(),

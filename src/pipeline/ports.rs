@@ -24,7 +24,7 @@ use crate::{
         git::{GitError, GitSettings, GitSource},
         store::{Store, StoreError},
     },
-    pipeline::{notify::Notifier, prepare::Prepared},
+    pipeline::{apply::Undone, notify::Notifier, prepare::Prepared},
 };
 
 /// The longest one fetch may take.
@@ -61,6 +61,8 @@ pub struct Ports {
     pub chance: Arc<Chance>,
     /// Who is told of what.
     pub notifier: Arc<Notifier>,
+    /// Writes that were undone.
+    pub undone: Arc<Undone>,
     cached: Arc<Mutex<Option<Arc<Prepared>>>>,
     templates: Arc<Mutex<BTreeMap<String, CompiledOrWhy>>>,
 }
@@ -116,6 +118,7 @@ impl Ports {
             clock,
             chance,
             notifier,
+            undone: Arc::default(),
             cached: Arc::default(),
             templates: Arc::default(),
         })

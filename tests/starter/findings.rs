@@ -8,8 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis::{
-    chance::Chance,
-    cli::audit_local::{Args, SemanticsArg, Shown, audit},
+    cli::audit_local::{Args, LocalAudit, SemanticsArg, audit},
     clock::ManualClock,
 };
 
@@ -18,16 +17,18 @@ use super::{bundle, policies};
 /// A day on which the bundle's Exemption is in force.
 const DAY: &str = "2026-12-01T09:00:00Z";
 
-fn run(objects: &Path, semantics: SemanticsArg) -> Shown<'static> {
+fn run(objects: &Path, semantics: SemanticsArg) -> LocalAudit {
     let args =
         Args { bundle: vec![bundle()], objects: vec![objects.to_owned()], semantics, ..Args::default() };
     let clock = ManualClock::new(DAY.parse::<Timestamp>().unwrap());
-    audit(&args, &clock, &Chance::from_seed(7)).unwrap()
+    let audit = audit(&args, &clock).unwrap();
+    assert!(audit.problems.is_empty(), "{:?}", audit.problems);
+    audit
 }
 
-fn totals(audit: &Shown<'_>) -> BTreeMap<String, usize> {
+fn totals(audit: &LocalAudit) -> BTreeMap<String, usize> {
     let mut totals = BTreeMap::new();
-    for finding in audit.findings.iter() {
+    for finding in audit.outcome.findings.iter() {
         *totals.entry(finding.constraint.name.clone()).or_default() += 1;
     }
     totals
@@ -66,8 +67,8 @@ fn gator() -> Option<PathBuf> {
 #[test]
 fn the_demo_violates_what_its_readme_says() {
     let audit = run(&demo(), SemanticsArg::Cluster);
-    assert_eq!(audit.objects, 59);
-    assert!(audit.complete);
+    assert_eq!(audit.outcome.objects, 59);
+    assert!(audit.outcome.ledger.complete());
     assert_eq!(
         totals(&audit),
         expected(&[
@@ -78,12 +79,13 @@ fn the_demo_violates_what_its_readme_says() {
             ("workload-runbook", 3),
         ])
     );
-    let exempt: Vec<_> = audit.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
+    let exempt: Vec<_> =
+        audit.outcome.findings.iter().filter(|finding| !finding.exempt_by.is_empty()).collect();
     assert_eq!(exempt.len(), 8);
     assert!(exempt.iter().all(|finding| finding.exempt_by == "cni-needs-root"));
 
     let mut subjects: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for finding in audit.findings.iter() {
+    for finding in audit.outcome.findings.iter() {
         if finding.exempt_by.is_empty() && !finding.uncounted {
             let of = subjects.entry(finding.constraint.name.clone()).or_default();
             of.insert(finding.subject.to_string());
@@ -117,7 +119,7 @@ fn the_demo_violates_what_its_readme_says() {
             ),
         ]
     );
-    let uncounted = audit.findings.iter().filter(|finding| finding.uncounted).count();
+    let uncounted = audit.outcome.findings.iter().filter(|finding| finding.uncounted).count();
     assert_eq!(uncounted, 6);
 }
 
@@ -125,8 +127,8 @@ fn the_demo_violates_what_its_readme_says() {
 fn the_corpus_is_judged_as_it_was_checked_by_hand() {
     let Some(corpus) = corpus() else { return };
     let audit = run(&corpus, SemanticsArg::Gator);
-    assert_eq!(audit.objects, 1250);
-    assert!(audit.complete, "{:#?}", audit.ledger);
+    assert_eq!(audit.outcome.objects, 1250);
+    assert!(audit.outcome.ledger.complete(), "{:#?}", audit.outcome.ledger);
     assert_eq!(
         totals(&audit),
         expected(&[
@@ -171,6 +173,7 @@ fn findings_are_those_of_gator() {
             .collect();
         let audit = run(&objects, SemanticsArg::Gator);
         let mut ours: Vec<[String; 6]> = audit
+            .outcome
             .findings
             .iter()
             .map(|finding| {

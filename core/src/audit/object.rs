@@ -212,20 +212,23 @@ fn identity(value: &Value) -> Result<(GroupVersionKind, String, String), Unreada
         return Err(Unreadable::new("it has no apiVersion and kind"));
     };
     let gvk = GroupVersionKind::new(api_version, kind);
-    let of_metadata =
-        |key: &str| get(value, "metadata").and_then(|metadata| text(metadata, key)).unwrap_or("");
-    let (name, generate_name) = (of_metadata("name"), of_metadata("generateName"));
+    let of_metadata = |key: &str, path: &str| match get(value, "metadata") {
+        Some(metadata) => optional_text(metadata, key, path),
+        None => Ok(String::new()),
+    };
+    let name = of_metadata("name", "metadata.name")?;
+    let generate_name = of_metadata("generateName", "metadata.generateName")?;
     if name.is_empty() && generate_name.is_empty() {
         return Err(Unreadable::new(format!("the {kind} has no metadata.name")));
     }
-    Ok((gvk, name.to_owned(), generate_name.to_owned()))
+    Ok((gvk, name, generate_name))
 }
 
 fn optional_text(metadata: &Value, key: &str, path: &str) -> Result<String, Unreadable> {
     match get(metadata, key) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.to_string()),
-        Some(_) => Err(Unreadable::new(format!("{path} is not a text"))),
+        Some(_) => Err(Unreadable::new(format!("{path} is not a text: put it in quotes"))),
     }
 }
 
@@ -363,12 +366,16 @@ mod tests {
                 "metadata.annotations holds something else than a text at `n`: put it in quotes",
             ),
             (
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": true}}),
+                "metadata.name is not a text: put it in quotes",
+            ),
+            (
                 json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": []}}),
                 "metadata.labels is not a mapping",
             ),
             (
                 json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": 1}}),
-                "metadata.namespace is not a text",
+                "metadata.namespace is not a text: put it in quotes",
             ),
         ] {
             assert_eq!(read(&json, Semantics::Cluster).unwrap_err(), reason, "{json}");

@@ -45,7 +45,12 @@ impl Policy {
         parameters: &Json,
         enforcement_action: impl Into<String>,
     ) -> Self {
-        let severity = constraint.annotations.get(SEVERITY).map_or("medium", String::as_str);
+        let severity = constraint
+            .annotations
+            .get(SEVERITY)
+            .map(String::as_str)
+            .filter(|severity| matches!(*severity, "low" | "medium" | "high" | "critical"))
+            .unwrap_or("medium");
         let reads_namespace = template.spec.rego.iter().any(|rego| {
             std::iter::once(&rego.entry)
                 .chain(&rego.libs)

@@ -234,7 +234,7 @@ mod tests {
         let pod = owned("v1", "Pod", "cart-7d9-x", Some(("apps/v1", "ReplicaSet", "cart-7d9")));
         assert_eq!(subject(&[set.clone(), deployment.clone(), pod.clone()], &pod), "Deployment shop/cart");
         assert_eq!(subject(&[], &pod), "ReplicaSet shop/cart-7d9");
-        assert_eq!(subject(&[set.clone()], &set), "Deployment shop/cart");
+        assert_eq!(subject(std::slice::from_ref(&set), &set), "Deployment shop/cart");
         assert_eq!(subject(&[], &deployment), "Deployment shop/cart");
         let managed = owned("apps/v1", "Deployment", "cart", Some(("x.io/v1", "Shop", "main")));
         assert_eq!(subject(&[set, managed, pod.clone()], &pod), "Shop shop/main");

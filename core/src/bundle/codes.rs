@@ -55,9 +55,30 @@ codes! {
     UNKNOWN_DOCUMENT = "PC0109", "a document that is none of a policy repository",
         "Samples of suites are known by their suite; anything else would be applied by nobody.",
         "kind: Deployment";
-    REGO_GUARD = "PC0110", "the Rego would not be judged as Gatekeeper judges it",
-        "PC0110 to PC0117: no `violation`, a recursive rule, an unknown or unsafe builtin, wrong `sprintf` arguments, `data` outside `inventory` and `lib`, and what the engine reads otherwise.",
+    REGO_ENTRY = "PC0110", "the Rego has no rule `violation`",
+        "Gatekeeper asks for nothing else, so nothing would ever be refused.",
+        "deny[msg] { ... }";
+    REGO_PACKAGE = "PC0111", "a library of another package",
+        "Libraries are packages `lib.*`, imported as `data.lib.*`.",
+        "package helpers";
+    REGO_DATA = "PC0112", "the Rego reads data it cannot have",
+        "Only `data.inventory` and `data.lib` are there.",
+        "data.kubernetes.pods";
+    REGO_RECURSION = "PC0113", "a rule that calls itself",
+        "OPA refuses it; it would never end.",
         "f(x) { f(x) }";
+    REGO_FUNCTION = "PC0114", "an unknown or refused function, or wrong arguments",
+        "Functions that reach the network or ask for chance cannot be judged again by an audit.",
+        "http.send({...})";
+    REGO_SPRINTF = "PC0115", "`sprintf` with too few or too many arguments",
+        "The message would not say what is meant.",
+        "sprintf(\"%v %v\", [a])";
+    REGO_SIZE = "PC0116", "the Rego is too large",
+        "Too long, or nested too deep, to be judged within bounds.",
+        "a module of several megabytes";
+    REGO_LANGUAGE = "PC0117", "Rego that this version does not support",
+        "It would be judged otherwise than by OPA, so it is refused.",
+        "$\"{x}\"";
     TEMPLATE = "PC0120", "the template cannot be understood",
         "A missing or wrong part, or a name that is not the kind in lower case.",
         "name: requiredlabels, kind: K8sRequiredLabels";
@@ -214,13 +235,18 @@ mod tests {
             "# What `portcullis check` reports\n\nEvery problem has a code that stays the same. An *error* refuses its policy unit (a template with all\nits constraints); a few refuse the whole revision. Codes of the configuration file are PC05xx.\n",
         );
         for code in CATALOGUE {
+            let prose = code.example.contains('`')
+                || code.example.starts_with("a ")
+                || code.example.starts_with("an ")
+                || code.example.starts_with("two ")
+                || !code.example.contains(|c: char| !c.is_alphanumeric() && c != ' ');
             writeln!(
                 page,
-                "\n## {}: {}\n\n{} Example: `{}`",
+                "\n## {}: {}\n\n{} Example: {}.",
                 code.code,
                 code.title,
                 code.explanation,
-                code.example.replace('`', "'")
+                if prose { code.example.to_owned() } else { format!("`{}`", code.example) }
             )
             .unwrap();
         }

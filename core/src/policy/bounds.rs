@@ -8,7 +8,7 @@ pub(super) const MAX_BYTES: usize = 512 * 1024;
 /// Brackets within one another.
 const MAX_NESTING: usize = 24;
 /// The engine's parser reads what stands in n square or curly brackets up to 2^n times.
-const MAX_WORK: u64 = 1 << 24;
+const MAX_WORK: u64 = 1 << 20;
 /// Operators of one expression.
 const MAX_OPERATORS: usize = 100;
 /// Parts of one reference, `a.b.c`.
@@ -48,7 +48,7 @@ pub(super) fn exceeded<'text>(tokens: &[Token<'text>]) -> Option<(Token<'text>, 
             if path > MAX_PATH {
                 return fail(format!("expected at most {MAX_PATH} parts in one reference"));
             }
-        } else if !token.adjacent {
+        } else if !token.adjacent || (token.kind == TokenKind::Symbol && !token.is("]")) {
             path = 0;
         }
         if token.kind != TokenKind::Symbol {

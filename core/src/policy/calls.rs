@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::unstable::{Ref, Rule};
 
 use super::{
-    builtins::{Builtin, closest, is_deprecated, lookup},
+    builtins::{Builtin, closest, is_deprecated, lookup, takes_no_result},
     compile::RegoProblem,
     modules::{Parsed, is_function},
     template::RegoVersion,
@@ -195,6 +195,12 @@ fn unknown_call(parsed: &Parsed<'_>, call: &Call, version: RegoVersion) -> Optio
     match lookup(&name) {
         Builtin::Known(_) if version == RegoVersion::V1 && is_deprecated(&name) => {
             problem(format!("`{name}` does not exist in Rego v1"), None)
+        }
+        Builtin::Known(Some(arity)) if call.arguments == usize::from(arity) + 1 && takes_no_result(&name) => {
+            problem(
+                format!("the result of `{name}` cannot be an argument here"),
+                Some("write `x := …` in front of the call".to_owned()),
+            )
         }
         Builtin::Known(arity) => arity.and_then(|arity| wrong_arity(parsed, call, usize::from(arity))),
         Builtin::Refused(why) => problem(format!("the function `{name}` is not supported: {why}"), None),

@@ -1,15 +1,14 @@
 //! From a template to something that judges.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use regorus::{Engine, PolicyLengthConfig, Value, utils::limits::ExecutionTimerConfig};
 
 use super::{
     auditability::{Auditability, auditability},
-    bounds, builtins, calls,
+    bounds,
+    builtins::{self, Shared},
+    calls,
     edits::Edited,
     evaluate::{CHECK_INTERVAL, ENTRY, EvaluationLimits, Evaluator},
     modules::{self, Parsed, engine_problem},
@@ -67,9 +66,9 @@ impl CompiledTemplate {
             limit: limits.timeout,
             check_interval: CHECK_INTERVAL,
         });
-        let now = Arc::new(AtomicI64::new(0));
-        builtins::install_clock(&mut engine, now.clone());
-        Evaluator::new(engine, now, *limits)
+        let shared = Shared::default();
+        builtins::install(&mut engine, &shared);
+        Evaluator::new(engine, shared, *limits)
     }
 }
 
@@ -174,7 +173,6 @@ fn prepare(rego: &RegoSource, parsed: &[Parsed<'_>], texts: &[Edited]) -> Result
     engine.set_strict_builtin_errors(false);
     // What a policy prints goes nowhere, as in Gatekeeper.
     engine.set_gather_prints(true);
-    builtins::install(&mut engine);
     let report = |message: &str| {
         let module =
             parsed.iter().find(|module| message.contains(&format!("--> {}:", module.module.pointer)));

@@ -6,17 +6,29 @@ pub(super) struct Edit {
     pub at: usize,
     pub remove: usize,
     pub insert: String,
+    /// Whether the insertion belongs to what ends at its place.
+    pub closes: bool,
 }
 
 impl Edit {
     /// Puts a text in at a byte offset.
     pub fn insert(at: usize, text: impl Into<String>) -> Self {
-        Self { at, remove: 0, insert: text.into() }
+        Self { at, remove: 0, insert: text.into(), closes: false }
+    }
+
+    /// Puts a text behind what ends at a byte offset.
+    pub fn close(at: usize, text: impl Into<String>) -> Self {
+        Self { at, remove: 0, insert: text.into(), closes: true }
+    }
+
+    /// Whether the change is within a range of bytes.
+    pub fn is_within(&self, range: &std::ops::Range<usize>) -> bool {
+        if self.closes { range.start < self.at && self.at <= range.end } else { range.contains(&self.at) }
     }
 
     /// Replaces bytes.
     pub fn replace(at: usize, remove: usize, text: impl Into<String>) -> Self {
-        Self { at, remove, insert: text.into() }
+        Self { at, remove, insert: text.into(), closes: false }
     }
 }
 
@@ -32,7 +44,7 @@ pub(super) struct Edited {
 impl Edited {
     /// Applies changes, which must not overlap; of those at one place, the first given comes first.
     pub fn new(original: &str, mut edits: Vec<Edit>) -> Self {
-        edits.sort_by_key(|edit| edit.at);
+        edits.sort_by_key(|edit| (edit.at, !edit.closes));
         let mut text = String::with_capacity(original.len());
         let mut at = 0;
         for edit in &edits {

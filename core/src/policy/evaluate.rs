@@ -1,18 +1,11 @@
 //! Judging one object by one template.
 
-use std::{
-    num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
 use regorus::{Engine, Value, utils::limits::monotonic_now};
 
-use super::modules::brief;
+use super::{builtins::Shared, modules::brief};
 
 /// The rule that is asked for.
 pub(super) const ENTRY: &str = "data.template.violation";
@@ -61,7 +54,7 @@ impl EvaluationError {
 /// An engine of one worker for one template. Stays usable after an error.
 pub struct Evaluator {
     engine: Option<Engine>,
-    now: Arc<AtomicI64>,
+    shared: Shared,
     limits: EvaluationLimits,
 }
 
@@ -72,12 +65,12 @@ impl std::fmt::Debug for Evaluator {
 }
 
 impl Evaluator {
-    pub(super) fn new(engine: Engine, now: Arc<AtomicI64>, limits: EvaluationLimits) -> Self {
-        Self { engine: Some(engine), now, limits }
+    pub(super) fn new(engine: Engine, shared: Shared, limits: EvaluationLimits) -> Self {
+        Self { engine: Some(engine), shared, limits }
     }
 
     pub(super) fn without_rego() -> Self {
-        Self { engine: None, now: Arc::default(), limits: EvaluationLimits::default() }
+        Self { engine: None, shared: Shared::default(), limits: EvaluationLimits::default() }
     }
 
     /// The violations of one object, sorted by message. `review` is `input.review`, `parameters` is
@@ -94,7 +87,7 @@ impl Evaluator {
         let Some(engine) = &mut self.engine else {
             return Err(EvaluationError::new("the template is written in CEL alone"));
         };
-        self.now.store(i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.shared.begin(i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX));
         let mut input = Value::new_object();
         let map = input.as_object_mut().map_err(|error| EvaluationError::new(error.to_string()))?;
         map.insert(Value::from("review"), review.clone());
@@ -110,6 +103,9 @@ impl Evaluator {
             (Some(started), Some(ended)) => ended.saturating_sub(started) > self.limits.timeout,
             _ => false,
         };
+        if let (false, Some(trouble)) = (late, self.shared.trouble()) {
+            return Err(EvaluationError::new(trouble));
+        }
         match result {
             _ if late => Err(EvaluationError {
                 message: format!("no verdict within {}", seconds(self.limits.timeout)),
@@ -132,6 +128,33 @@ fn seconds(duration: Duration) -> String {
 /// The engine's message with the line it is about.
 fn describe(message: &str) -> String {
     brief(message)
+}
+
+/// Values the details of one violation may hold; shared parts count each time they are written.
+const MAX_DETAILS: usize = 100_000;
+
+fn to_json(value: &Value, budget: &mut usize) -> Option<serde_json::Value> {
+    *budget = budget.checked_sub(1)?;
+    Some(match value {
+        Value::Array(items) => {
+            items.iter().map(|item| to_json(item, budget)).collect::<Option<Vec<_>>>()?.into()
+        }
+        Value::Set(items) => {
+            items.iter().map(|item| to_json(item, budget)).collect::<Option<Vec<_>>>()?.into()
+        }
+        Value::Object(fields) => {
+            let mut map = serde_json::Map::new();
+            for (key, value) in fields.iter_sorted() {
+                let key = match key {
+                    Value::String(text) => text.to_string(),
+                    other => to_json(other, budget)?.to_string(),
+                };
+                map.insert(key, to_json(value, budget)?);
+            }
+            map.into()
+        }
+        scalar => serde_json::to_value(scalar).ok()?,
+    })
 }
 
 /// What the rule made, as Gatekeeper reads it: a set of objects with `msg`. What has none is no
@@ -160,7 +183,9 @@ fn violations(result: &Value) -> Result<Vec<Violation>, EvaluationError> {
         let details = match &item["details"] {
             Value::Undefined => serde_json::Value::Object(serde_json::Map::new()),
             details => {
-                serde_json::to_value(details).map_err(|error| EvaluationError::new(error.to_string()))?
+                let mut budget = MAX_DETAILS;
+                to_json(details, &mut budget)
+                    .ok_or_else(|| EvaluationError::new("the details of a violation are too large"))?
             }
         };
         violations.push(Violation { message, details });

@@ -28,6 +28,9 @@ pub(super) fn hoisted<'a>(negated: &'a Ref<Expr>, is_reference: &dyn Fn(&str) ->
             operand(lhs, is_reference, &mut found);
             operand(rhs, is_reference, &mut found);
         }
+        Expr::ArithExpr { .. } | Expr::BinExpr { .. } | Expr::UnaryExpr { .. } => {
+            found.push(Hoisted { expr: negated, binds: true });
+        }
         expr if is_infix(expr) => {
             below(expr).exprs.into_iter().for_each(|part| argument(part, is_reference, &mut found));
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Ref, Rule};
 
 use super::{
-    builtins,
+    builtins::{self, function_of},
     compile::RegoProblem,
     edits::{Edit, Edited},
     modules::Parsed,
@@ -214,7 +214,16 @@ impl Visitor<'_> {
             Literal::SomeVars { vars, .. } => {
                 // Declaring gives no value.
                 for var in vars {
-                    self.named.push((var.text().to_owned(), var.start as usize..var.end as usize));
+                    let range = var.start as usize..var.end as usize;
+                    let mut path = self.parsed.package.clone();
+                    path.push(var.text().to_owned());
+                    if self.rules.contains(&path) || self.parsed.imports.contains_key(var.text()) {
+                        let message = format!("`{}` is the name of a rule or an import as well", var.text());
+                        let mut problem = self.parsed.problem(range.clone(), "PC0117", message);
+                        problem.hint = Some("give the variable another name".to_owned());
+                        self.problems.push(problem);
+                    }
+                    self.named.push((var.text().to_owned(), range));
                 }
                 self.modifiers(statement);
             }
@@ -249,7 +258,7 @@ impl Visitor<'_> {
         for one in found {
             let range = self.parsed.range(self.tokens, one.expr);
             let (within, rest): (Vec<Edit>, Vec<Edit>) =
-                inner.into_iter().partition(|edit| range.contains(&edit.at));
+                inner.into_iter().partition(|edit| edit.is_within(&range));
             inner = rest;
             let within = within.into_iter().map(|edit| Edit { at: edit.at - range.start, ..edit }).collect();
             let part = Edited::new(text.get(range.clone()).unwrap_or_default(), within).text;
@@ -268,7 +277,7 @@ impl Visitor<'_> {
         self.edits.extend(inner);
         if alone {
             self.edits.push(Edit::insert(start, format!("{{ {before}")));
-            self.edits.push(Edit::insert(self.end_of(statement.span.end as usize), " }"));
+            self.edits.push(Edit::close(self.end_of(statement.span.end as usize), " }"));
         } else {
             self.edits.push(Edit::insert(start, before));
         }
@@ -303,8 +312,6 @@ impl Visitor<'_> {
             }
             Expr::BoolExpr { .. }
             | Expr::BinExpr { .. }
-            | Expr::ArithExpr { .. }
-            | Expr::UnaryExpr { .. }
             | Expr::AssignExpr { .. }
             | Expr::Membership { .. } => {
                 for part in below(expr).exprs {
@@ -403,6 +410,24 @@ impl Visitor<'_> {
         }
     }
 
+    /// An operator becomes a call of the function that calculates as OPA does.
+    fn arithmetic(&mut self, expr: &Ref<Expr>, lhs: &Ref<Expr>, rhs: &Ref<Expr>, mode: Mode) {
+        let range = self.parsed.range(self.tokens, expr);
+        let behind = self.parsed.range(self.tokens, lhs).end;
+        let first = self.tokens.partition_point(|token| token.start < behind);
+        let operator = self.tokens.iter().skip(first).find(|token| !token.is(")"));
+        let function = operator.and_then(|operator| Some((operator, function_of(operator.text)?)));
+        if let Some((_, function)) = function {
+            self.edits.push(Edit::insert(range.start, format!("{function}(")));
+        }
+        self.expr(lhs, mode);
+        self.expr(rhs, mode);
+        if let Some((operator, _)) = function {
+            self.edits.push(Edit::replace(operator.start, operator.text.len(), ","));
+            self.edits.push(Edit::close(range.end, ")"));
+        }
+    }
+
     fn expr(&mut self, expr: &Ref<Expr>, mode: Mode) {
         self.deeper(1, |this| match expr.as_ref() {
             Expr::Var { .. } => this.reference(expr, mode, &mut |_, _| {}),
@@ -414,6 +439,13 @@ impl Visitor<'_> {
                 for param in params {
                     this.expr(param, mode);
                 }
+            }
+            Expr::ArithExpr { lhs, rhs, .. } => this.arithmetic(expr, lhs, rhs, mode),
+            Expr::UnaryExpr { span, expr: operand, .. } => {
+                let end = this.parsed.range(this.tokens, expr).end;
+                this.edits.push(Edit::replace(span.start as usize, 1, "__minus(0, "));
+                this.expr(operand, mode);
+                this.edits.push(Edit::close(end, ")"));
             }
             other => {
                 let parts = below(other);

@@ -6,13 +6,18 @@ use std::collections::BTreeSet;
 use regorus::Value;
 use sha2::{Digest, Sha256};
 
-use super::{cidr, go_regex::Patterns, sprintf::sprintf};
+use super::{arithmetic, cidr, go_regex::Patterns, sprintf::sprintf, text::MAX_PRINTED};
 
 /// A builtin of ours: its arguments, to its value, or `None` where it is undefined.
 pub(super) type Shim = fn(&[Value]) -> Option<Value>;
 
 /// Name, arguments, and the shim, of those that remember nothing.
 pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
+    ("__divided", 2, arithmetic::divided),
+    ("__minus", 2, arithmetic::minus),
+    ("__plus", 2, arithmetic::plus),
+    ("__remainder", 2, arithmetic::remainder),
+    ("__times", 2, arithmetic::times),
     ("all", 1, |args| {
         booleans(args).map(|mut items| items.all(|item| *item == Value::Bool(true))).map(Value::Bool)
     }),
@@ -59,7 +64,12 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
     }),
     ("json.marshal", 1, |args| {
         // Go writes these as escapes; they occur within strings alone.
-        let json = serde_json::to_string(args.first()?).ok()?;
+        let mut json = Bounded(Vec::new());
+        // One that does not fit is too large for the result as well.
+        if serde_json::to_writer(&mut json, args.first()?).is_err() && json.0.len() < MAX_PRINTED {
+            return None;
+        }
+        let json = String::from_utf8_lossy(&json.0);
         let mut out = String::with_capacity(json.len());
         for c in json.chars() {
             match c {
@@ -121,6 +131,23 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
     ("units.parse_bytes", 1, |args| parse_bytes(text(args, 0)?)),
     ("upper", 1, |args| Some(Value::from(text(args, 0)?.chars().map(upper).collect::<String>()))),
 ];
+
+/// Takes no more than a bound.
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() >= MAX_PRINTED {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A builtin that keeps its compiled patterns.
 pub(super) type PatternShim = fn(&mut Patterns, &[Value]) -> Result<Option<Value>, super::go_regex::TooLarge>;

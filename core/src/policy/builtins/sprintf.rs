@@ -3,7 +3,7 @@
 
 use regorus::Value;
 
-use super::text::{go_quote, term_text};
+use super::text::{MAX_PRINTED, go_quote, term_text};
 
 /// An argument as Go sees it.
 enum Arg {
@@ -80,6 +80,10 @@ impl Printer<'_> {
         let mut i = 0;
         while let Some(c) = at(i) {
             i += 1;
+            // Whoever called refuses a text of this size.
+            if self.out.len() > MAX_PRINTED {
+                return;
+            }
             if c != '%' {
                 self.out.push(c);
                 continue;

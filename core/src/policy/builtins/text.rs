@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use regorus::Value;
 
+/// Beyond this a value is not printed on: a value whose parts are shared can be endless in print.
+pub(super) const MAX_PRINTED: usize = 8 << 20;
+
 /// The value as OPA prints a term: `{"a": [1, "x"]}`, `set()`.
 pub(super) fn term_text(value: &Value) -> String {
     let mut out = String::new();
@@ -12,6 +15,9 @@ pub(super) fn term_text(value: &Value) -> String {
 }
 
 fn write_term(value: &Value, out: &mut String) {
+    if out.len() > MAX_PRINTED {
+        return;
+    }
     match value {
         Value::Null | Value::Undefined => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
