@@ -143,7 +143,9 @@ async fn pass(
     allow: Option<AllowPrune>,
     cancel: &CancellationToken,
 ) -> Result<SyncOutcome, SyncError> {
-    for line in observe::recover(ports.cluster.as_ref(), &ports.store, ports.now()).await? {
+    let recovered =
+        observe::recover(ports.cluster.as_ref(), &ports.store, &ports.notifier, &ports.chance, ports.now());
+    for line in recovered.await? {
         tracing::info!("{line}");
     }
     let accepted = ports.store.accepted().await?;
