@@ -51,8 +51,7 @@ impl Form {
 
     fn finish(self) -> PolicyHash {
         let digest = self.0.finalize();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        PolicyHash::new(format!("v1:{hex}"))
+        PolicyHash::new(format!("v1:{digest:x}"))
     }
 
     fn tag(&mut self, tag: u8) {
@@ -101,12 +100,11 @@ impl Form {
             self.text(operation);
         }
         self.section("schema");
-        match ParameterSchema::new(template) {
-            Ok(schema) => self.json(&schema.normal_form()),
-            Err(_) => {
-                self.tag(if template.legacy_schema { b'l' } else { b's' });
-                self.json(template.schema.as_ref().unwrap_or(&Value::Null));
-            }
+        if let Ok(schema) = ParameterSchema::new(template) {
+            self.json(&schema.normal_form());
+        } else {
+            self.tag(if template.legacy_schema { b'l' } else { b's' });
+            self.json(template.schema.as_ref().unwrap_or(&Value::Null));
         }
     }
 
@@ -161,7 +159,7 @@ impl Form {
                 self.tag(b'O');
                 self.count(map.len());
                 let mut keys: Vec<_> = map.iter().collect();
-                keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+                keys.sort_by_key(|(key, _)| *key);
                 for (key, value) in keys {
                     self.text(key);
                     self.json(value);
