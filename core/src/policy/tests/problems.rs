@@ -37,11 +37,11 @@ fn points_at_what_is_wrong() {
         ),
         (
             "package p\nf(x) { x }\nviolation[{\"msg\": \"x\"}] { f(1, 2, 3) }",
-            "3:28+1 PC0114 `f` takes 1 arguments, found 3",
+            "3:27+1 PC0114 `f` takes 1 arguments, found 3",
         ),
         (
             "package p\nf(x) { x }\nviolation[{\"msg\": \"x\"}] { y := f; y }",
-            "3:33+1 PC0114 `f` is a function: expected a call, `f(…)`",
+            "3:32+1 PC0114 `f` is a function: expected a call, `f(…)`",
         ),
         (
             "package p\nviolation[{\"msg\": m}] {\n  m := sprintf(\"%v of %v\", [1])\n}",
@@ -53,11 +53,11 @@ fn points_at_what_is_wrong() {
         ),
         (
             "package p\nviolation[{\"msg\": \"x\"}] { data.other.x }",
-            "2:28+12 PC0112 expected data.inventory or data.lib, found `data.other.x`",
+            "2:27+12 PC0112 expected data.inventory or data.lib, found `data.other.x`",
         ),
         (
             "package p\nviolation[{\"msg\": \"x\"}] { x := data; x }",
-            "2:33+4 PC0112 expected data.inventory or data.lib, found `data`",
+            "2:32+4 PC0112 expected data.inventory or data.lib, found `data`",
         ),
         (
             "package p\nimport data.inventory\nviolation[{\"msg\": \"x\"}] { true }",
@@ -77,11 +77,14 @@ fn points_at_what_is_wrong() {
         ),
         ("package p\nviolation[{\"msg\": m}] {\n  m := \"open\n}", "3:8+5 PC0104 the string does not end"),
         ("package p\nviolation[{\"msg\": m}] {\n  m := 5 §\n}", "3:10+1 PC0104 unexpected `§`"),
-        ("package p\nviolation[{\"msg\": \"x\"}] { x := - 1 + 2; x }", "2:33+7 PC0117"),
-        ("package p\nviolation[{\"msg\": \"x\"}] {\n  true\n", "2:"),
+        ("package p\nviolation[{\"msg\": \"x\"}] { x := - 1 + 2; x }", "2:32+7 PC0117"),
+        (
+            "package p\nviolation[{\"msg\": \"x\"}] {\n  true\n",
+            "4:1+1 PC0104 expecting `}` while parsing query",
+        ),
         (
             "package p\ni = 1\nviolation[{\"msg\": \"x\"}] { some i; input.xs[i] }",
-            "3:33+1 PC0117 `i` is the name of a rule or an import as well",
+            "3:32+1 PC0117 `i` is the name of a rule or an import as well",
         ),
     ] {
         let found = problems(rego);
