@@ -1,12 +1,29 @@
 //! The command line: one file per subcommand, each parses, calls, prints and says the exit code.
 
+mod audit;
+pub mod audit_local;
+pub mod check;
+pub mod config;
+mod config_arg;
+mod demo;
+pub mod outbox;
 mod outcome;
+mod plan;
+pub mod problems;
+mod report;
+mod rollout;
+mod run;
+mod shared;
+mod status;
+mod sync;
+pub mod verify;
 
+pub use config_arg::ConfigArg;
 pub use outcome::{CliError, Exit};
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// GitOps for Kubernetes admission policy: staged rollout of Gatekeeper constraints, audit and reports.
 #[derive(Debug, Parser)]
@@ -17,12 +34,67 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Run(run::RunArgs),
+    Demo(demo::DemoArgs),
+    Check(check::Args),
+    Audit(audit::AuditArgs),
+    Verify(verify::Args),
+    Plan(plan::PlanArgs),
+    Sync(sync::SyncArgs),
+    Report(report::ReportArgs),
+    Status(status::StatusArgs),
+    Rollout(rollout::RolloutArgs),
+    Outbox(OutboxCommand),
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Look at the outbox and change it
+#[derive(Debug, clap::Args)]
+struct OutboxCommand {
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    args: outbox::OutboxArgs,
+}
+
+impl OutboxCommand {
+    fn run(&self) -> Result<Exit, CliError> {
+        shared::block_on(async {
+            let store = shared::store(&self.config, self.args.command.only_reads()).await?;
+            let exit = outbox::run(&self.args, &store, jiff::Timestamp::now()).await;
+            store.close().await;
+            exit
+        })
+    }
+}
 
 /// Parses the arguments, runs the subcommand, prints its error and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result: Result<Exit, CliError> = match cli.command {};
+    let result: Result<Exit, CliError> = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Sync(args) => sync::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Rollout(args) => rollout::run(&args),
+        Command::Outbox(command) => command.run(),
+        Command::Config(command) => command.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut std::io::stdout());
+            Ok(Exit::Ok)
+        }
+    };
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

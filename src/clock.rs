@@ -28,7 +28,9 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        // Milliseconds, as the store keeps them, so that times compare the same before and after.
+        let now = Timestamp::now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
     fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {

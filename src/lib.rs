@@ -3,5 +3,9 @@
 pub mod chance;
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod demo;
 pub mod edge;
 pub mod pipeline;
+pub mod telemetry;

@@ -1,1 +1,12 @@
 //! The ordered steps between the edges.
+
+pub mod apply;
+pub mod audit;
+pub mod deliver;
+pub mod judge;
+pub mod notify;
+pub mod observe;
+pub mod ports;
+pub mod prepare;
+pub mod report;
+pub mod sync;

@@ -13,4 +13,6 @@ pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod rollout;
+pub mod schedule;
 pub mod scope;
+pub mod suite;

@@ -63,7 +63,8 @@ impl Duration {
 impl fmt::Display for Duration {
     /// The two largest units that say something: `14d`, `9d 4h`, `1h 30m`, `0s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
+        // Milliseconds say nothing beside seconds.
+        let mut rest = if self.0 >= 1_000 { self.0 - self.0 % 1_000 } else { self.0 };
         let mut parts = Vec::new();
         for (unit, factor) in UNITS.iter().skip(1) {
             let count = rest / factor;
@@ -87,7 +88,8 @@ impl Serialize for Duration {
         let mut text = String::new();
         for (unit, factor) in UNITS.iter().skip(1) {
             if rest / factor > 0 {
-                text.push_str(&format!("{}{unit}", rest / factor));
+                text.push_str(&(rest / factor).to_string());
+                text.push_str(unit);
                 rest %= factor;
             }
         }
@@ -110,8 +112,9 @@ impl JsonSchema for Duration {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "title": "a duration such as 30s, 5m or 14d",
             "pattern": r"^([0-9]+(w|d|h|ms|m|s))+$",
-            "description": "a number and a unit, such as 30s, 5m, 1h30m or 14d"
+            "description": "Whole numbers with the units w, d, h, m, s and ms, such as 1h30m."
         })
     }
 }

@@ -1,5 +1,7 @@
 //! A parsed document that remembers where each part stood.
 
+use std::collections::BTreeMap;
+
 use crate::problem::Span;
 
 /// A value with its place.
@@ -54,12 +56,29 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ReadError {
+    /// What sort of mistake it is.
+    pub kind: ReadErrorKind,
     /// Where.
     pub span: Span,
     /// What is wrong.
     pub message: String,
     /// What to do, where known.
     pub hint: Option<String>,
+}
+
+/// What sort of mistake makes a text unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadErrorKind {
+    /// The text is not YAML or JSON.
+    Syntax,
+    /// One key stands twice in a mapping.
+    DuplicateKey,
+    /// A value does not fit its tag, or JSON has no such value or key.
+    Value,
+    /// Too many bytes, levels or values.
+    Bounds,
+    /// Not UTF-8, or characters that YAML forbids.
+    Encoding,
 }
 
 impl Node {
@@ -136,6 +155,29 @@ impl Node {
             NodeKind::Sequence(items) => Value::Array(items.iter().map(Node::to_json).collect()),
             NodeKind::Mapping(entries) => Value::Object(
                 entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect(),
+            ),
+        }
+    }
+
+    /// The same value as the policy engine takes it: integers of 64 bits with a sign exactly, larger
+    /// numbers as floats, which is what Kubernetes' JSON decoder makes of them.
+    pub fn to_value(&self) -> regorus::Value {
+        use regorus::Value;
+        match &self.kind {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(value) => Value::Bool(*value),
+            NodeKind::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(whole), _) => Value::from(whole),
+                (None, Some(float)) => Value::from(float),
+                (None, None) => Value::Undefined,
+            },
+            NodeKind::String(text) => Value::String(text.as_str().into()),
+            NodeKind::Sequence(items) => Value::from(items.iter().map(Node::to_value).collect::<Vec<_>>()),
+            NodeKind::Mapping(entries) => Value::from(
+                entries
+                    .iter()
+                    .map(|entry| (Value::String(entry.key.as_str().into()), entry.value.to_value()))
+                    .collect::<BTreeMap<_, _>>(),
             ),
         }
     }
