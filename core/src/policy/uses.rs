@@ -10,7 +10,7 @@ use super::{
     compile::RegoProblem,
     edits::{Edit, Edited},
     modules::Parsed,
-    negation::hoisted,
+    negation::{hoisted, is_infix},
     tokens::{Token, tokenize},
     walk::{Step, below, bodies, declared, head_exprs, of_statement, path, pattern_names, rule_args},
 };
@@ -95,7 +95,9 @@ impl Visitor<'_> {
         self.named.clear();
         self.depth = 0;
         let mut args = Vec::new();
-        rule_args(rule).iter().for_each(|arg| pattern_names(arg, &mut args));
+        for arg in rule_args(rule) {
+            pattern_names(arg, &mut args);
+        }
         self.scopes = vec![args];
         // The head sees what the bodies declare.
         let mut names: Vec<String> = bodies(rule).flat_map(|query| declared(query)).collect();
@@ -256,7 +258,7 @@ impl Visitor<'_> {
             text.get(start..end).unwrap_or_default()
         });
         for one in found {
-            let range = self.parsed.range(self.tokens, one.expr);
+            let range = Parsed::range(self.tokens, one.expr);
             let (within, rest): (Vec<Edit>, Vec<Edit>) =
                 inner.into_iter().partition(|edit| edit.is_within(&range));
             inner = rest;
@@ -264,9 +266,12 @@ impl Visitor<'_> {
             let part = Edited::new(text.get(range.clone()).unwrap_or_default(), within).text;
             self.hoists += 1;
             let name = format!("__pc{}", self.hoists);
-            before.push_str(&format!("{name} := {part}"));
+            before.push_str(&name);
+            before.push_str(" := ");
+            before.push_str(&part);
             if let Some(with) = with {
-                before.push_str(&format!(" {with}"));
+                before.push(' ');
+                before.push_str(with);
             }
             before.push_str("; ");
             inner.push(Edit::replace(range.start, range.len(), name));
@@ -296,11 +301,6 @@ impl Visitor<'_> {
             return;
         }
         match expr.as_ref() {
-            Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => {
-                for part in below(expr).exprs {
-                    self.negated_parts(part, calls);
-                }
-            }
             Expr::Call { fcn, params, .. } => {
                 self.call(expr, fcn, params.len());
                 for param in params {
@@ -310,7 +310,10 @@ impl Visitor<'_> {
             Expr::RefBrack { .. } | Expr::RefDot { .. } => {
                 self.reference(expr, Mode::Negated, &mut |this, part| this.negated_parts(part, calls));
             }
-            Expr::BoolExpr { .. }
+            Expr::Array { .. }
+            | Expr::Set { .. }
+            | Expr::Object { .. }
+            | Expr::BoolExpr { .. }
             | Expr::BinExpr { .. }
             | Expr::AssignExpr { .. }
             | Expr::Membership { .. } => {
@@ -330,7 +333,7 @@ impl Visitor<'_> {
                 name.push(step);
             }
         }
-        let range = self.parsed.range(self.tokens, function);
+        let range = Parsed::range(self.tokens, function);
         self.uses.calls.push(Call { name, arguments, range });
         if let Expr::Call { fcn, params, .. } = expr.as_ref()
             && fcn.span().text() == "sprintf"
@@ -349,7 +352,7 @@ impl Visitor<'_> {
         if let (Some(text), Expr::Array { items, .. }) = (text, values.as_ref())
             && let Some(message) = builtins::sprintf_mismatch(text, items.len())
         {
-            let range = self.parsed.range(self.tokens, format);
+            let range = Parsed::range(self.tokens, format);
             let mut problem = self.parsed.problem(range, "PC0115", message);
             problem.hint = Some("each verb takes one value; write %% for a percent sign".to_owned());
             self.problems.push(problem);
@@ -362,7 +365,7 @@ impl Visitor<'_> {
         match first.as_ref() {
             Expr::Var { span, .. } => {
                 let name = span.text();
-                let range = self.parsed.range(self.tokens, expr);
+                let range = Parsed::range(self.tokens, expr);
                 if let Some(mut full) = self.global(name) {
                     let known = steps.into_iter().map_while(|step| match step {
                         Step::Name(name) => Some(name),
@@ -386,7 +389,7 @@ impl Visitor<'_> {
                         if mode == Mode::Binding {
                             self.bound.insert(span.text().to_owned());
                         } else if span.text() == "_" {
-                            let range = self.parsed.range(self.tokens, index);
+                            let range = Parsed::range(self.tokens, index);
                             let mut problem = self.parsed.problem(
                                 range,
                                 "PC0104",
@@ -412,8 +415,8 @@ impl Visitor<'_> {
 
     /// An operator becomes a call of the function that calculates as OPA does.
     fn arithmetic(&mut self, expr: &Ref<Expr>, lhs: &Ref<Expr>, rhs: &Ref<Expr>, mode: Mode) {
-        let range = self.parsed.range(self.tokens, expr);
-        let behind = self.parsed.range(self.tokens, lhs).end;
+        let range = Parsed::range(self.tokens, expr);
+        let behind = Parsed::range(self.tokens, lhs).end;
         let first = self.tokens.partition_point(|token| token.start < behind);
         let operator = self.tokens.iter().skip(first).find(|token| !token.is(")"));
         let function = operator.and_then(|operator| Some((operator, function_of(operator.text)?)));
@@ -442,7 +445,18 @@ impl Visitor<'_> {
             }
             Expr::ArithExpr { lhs, rhs, .. } => this.arithmetic(expr, lhs, rhs, mode),
             Expr::UnaryExpr { span, expr: operand, .. } => {
-                let end = this.parsed.range(this.tokens, expr).end;
+                let range = Parsed::range(this.tokens, expr);
+                let end = range.end;
+                if is_infix(operand) {
+                    // To the engine the sign is that of all that follows.
+                    let mut problem = this.parsed.problem(
+                        range,
+                        "PC0117",
+                        "a minus sign before an expression is not supported",
+                    );
+                    problem.hint = Some("write `0 - x`, with parentheses where they are needed".to_owned());
+                    this.problems.push(problem);
+                }
                 this.edits.push(Edit::replace(span.start as usize, 1, "__minus(0, "));
                 this.expr(operand, mode);
                 this.edits.push(Edit::close(end, ")"));
