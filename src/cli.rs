@@ -94,7 +94,9 @@ pub fn main() -> ExitCode {
         Command::Outbox(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut script);
+            anstream::print!("{}", String::from_utf8_lossy(&script));
             Ok(Exit::Ok)
         }
     };
