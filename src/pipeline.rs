@@ -4,6 +4,7 @@ pub mod apply;
 pub mod audit;
 pub mod changes;
 pub mod deliver;
+pub mod evidence;
 pub mod judge;
 pub mod notify;
 pub mod observe;

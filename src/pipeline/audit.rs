@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis_core::{
-    audit::{Class, Finding, Known, Ledger, LedgerRow, Policy, PolicySet, Status, gate_counts, track},
+    audit::{Class, Finding, Ledger, LedgerRow, Policy, PolicySet, Status, gate_counts, track},
     identity::{ConstraintId, PolicyHash, Stage},
     plan::{ObjectKey, render},
     policy::{CompiledTemplate, ConstraintSpec, ParameterSchema, TemplateSpec, compile},
@@ -101,13 +101,12 @@ pub async fn audit(
 
     let AuditOutcome { findings, ledger, objects } = outcome;
     let finished = ports.now();
-    let known = ports.store.known().await?;
-    let previous: Vec<Known> = known.iter().map(remembered).collect();
-    let tracked = track(&previous, &findings, &ledger, finished);
+    let tracked = track(ports.store.remembered().await?, &findings, &ledger, finished);
+    let changes = (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len());
+    let open = tracked.new.len() + tracked.open.len() + tracked.regressed.len();
     let statuses: Vec<store::Tracked> = tracked
-        .statuses()
-        .into_iter()
-        .map(|(fingerprint, status)| store::Tracked { fingerprint: fingerprint.clone(), status })
+        .into_statuses()
+        .map(|(fingerprint, status)| store::Tracked { fingerprint, status })
         .collect();
     let evidence = evidence(&findings, &ledger, &versions, &exemptions);
     let rows = ledger.rows();
@@ -124,7 +123,7 @@ pub async fn audit(
                 evidence: &evidence,
                 tracked: &statuses,
                 summary: json!({
-                    "open": tracked.new.len() + tracked.open.len() + tracked.regressed.len(),
+                    "open": open,
                     "score": Score::of(&rows, &states, None).value,
                 }),
             },
@@ -137,7 +136,7 @@ pub async fn audit(
         finished,
         complete: ledger.complete(),
         objects,
-        changes: (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len()),
+        changes,
         findings,
         ledger: rows,
     })
@@ -274,36 +273,26 @@ fn evidence(
     versions: &BTreeMap<ConstraintId, (PolicyHash, Stage)>,
     exemptions: &Exemptions,
 ) -> Vec<NewEvidence> {
-    let everyone = gate_counts(findings, &Exemptions::default());
-    let counted = gate_counts(findings, exemptions);
     versions
         .iter()
-        .map(|(id, (hash, stage))| NewEvidence {
-            constraint: id.clone(),
-            slot: "current".to_owned(),
-            hash: hash.clone(),
-            stage: stage.to_string(),
-            complete: ledger.complete_for(id),
-            errors: counted.get(id).map_or(0, |count| count.errors),
-            violations: counted.get(id).map_or(0, |count| count.subjects.len() as u64),
-            subjects: everyone
-                .get(id)
-                .map(|count| count.subjects.iter().cloned().collect())
-                .unwrap_or_default(),
+        .map(|(id, (hash, stage))| {
+            // Findings are sorted by constraint; one constraint's subjects are held at a time.
+            let first = findings.partition_point(|finding| finding.constraint < *id);
+            let its = || findings.iter().skip(first).take_while(|finding| finding.constraint == *id);
+            let counted = gate_counts(its(), exemptions).remove(id).unwrap_or_default();
+            let everyone = gate_counts(its(), &Exemptions::default()).remove(id).unwrap_or_default();
+            NewEvidence {
+                constraint: id.clone(),
+                slot: "current".to_owned(),
+                hash: hash.clone(),
+                stage: stage.to_string(),
+                complete: ledger.complete_for(id),
+                errors: counted.errors,
+                violations: counted.subjects.len() as u64,
+                subjects: everyone.subjects.into_iter().collect(),
+            }
         })
         .collect()
-}
-
-fn remembered(known: &store::Known) -> Known {
-    Known {
-        fingerprint: known.fingerprint.clone(),
-        constraint: known.constraint.clone(),
-        group: known.finding.object.group.clone(),
-        kind: known.finding.object.kind.clone(),
-        first_seen: known.first_seen,
-        last_seen: known.last_seen,
-        status: known.status,
-    }
 }
 
 /// Tells of what violates a constraint at deny and did not before.

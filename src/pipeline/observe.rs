@@ -68,13 +68,9 @@ pub fn mirror_row(
 pub async fn observe(cluster: &dyn Cluster, store: &Store) -> Result<Observed, ObserveError> {
     let live = cluster.policies().await?;
     let mut mirror = BTreeMap::new();
-    for row in store.mirror().await? {
+    for (row, manifest) in store.mirror_with_manifests().await? {
         // A row in a form we do not know is no row: the object's own annotations speak then.
         let Ok(Mirrored { key, record }) = serde_json::from_value::<Mirrored>(row.state) else { continue };
-        let manifest = match &row.manifest_hash {
-            Some(hash) => store.manifest(hash).await?,
-            None => None,
-        };
         mirror.insert(key, MirrorObject { record, manifest });
     }
     Ok(Observed { live, mirror })

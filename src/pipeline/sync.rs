@@ -1,14 +1,13 @@
 //! One pass of the daemon: pull, validate, plan, apply, promote. Read it from top to bottom.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_core::{
-    audit::Subject,
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{self, AllowPrune, Context, ObjectKey, Observed, Plan, State},
     problem::Severity,
-    rollout::{AuditEvidence, Evidence, ViolatingSubject, Waiting},
+    rollout::Waiting,
     scope::Exemptions,
 };
 use serde::Serialize;
@@ -22,6 +21,7 @@ use crate::{
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
+        evidence::{Gathered, gather},
         notify::Event,
         observe::{self, ObserveError},
         ports::Ports,
@@ -264,7 +264,7 @@ pub struct View {
     pub observed: Observed,
     /// What git wants.
     pub wanted: Wanted,
-    evidence: BTreeMap<(ConstraintId, PolicyHash), Evidence>,
+    evidence: Gathered,
     revision: Revision,
     now: Timestamp,
 }
@@ -293,7 +293,7 @@ impl View {
     /// What a sync would do now.
     pub fn plan(&self, ports: &Ports, allow: Option<&AllowPrune>) -> Plan {
         let evidence = |id: &ConstraintId, hash: &PolicyHash| {
-            self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default()
+            self.evidence.get(&(id.clone(), hash.clone())).map(Arc::clone).unwrap_or_default()
         };
         let exemptions: &Exemptions = &self.wanted.exemptions;
         let exempt = |id: &ConstraintId, namespace: &str| exemptions.exempt_by(id, namespace).is_some();
@@ -314,59 +314,6 @@ impl View {
             },
         )
     }
-}
-
-/// The audits of every version in force that could still move.
-async fn gather(
-    ports: &Ports,
-    observed: &Observed,
-    wanted: &Wanted,
-) -> Result<BTreeMap<(ConstraintId, PolicyHash), Evidence>, SyncError> {
-    let mut gathered = BTreeMap::new();
-    for constraint in wanted.desired.units.values().flat_map(|unit| unit.constraints.values()) {
-        let key = ObjectKey::Constraint(constraint.id.clone());
-        let plan::Standing::Known(known) = observed.standing(&key, &ports.config.instance) else { continue };
-        let Some(stage) = known.record.stage.filter(|stage| *stage < constraint.spec.target.stage()) else {
-            continue;
-        };
-        let since = known.record.acknowledged.unwrap_or(known.record.since);
-        let rows =
-            ports.store.evidence(&constraint.id, &known.record.hash, Some(stage.as_str()), since).await?;
-        let audits = rows
-            .into_iter()
-            .map(|row| AuditEvidence {
-                run: row.run.0,
-                started: row.started,
-                finished: row.finished,
-                by_daemon: row.by_daemon,
-                slot: ports
-                    .config
-                    .audit
-                    .schedule
-                    .previous_at_or_before(row.started)
-                    .map_or(0, Timestamp::as_millisecond),
-                incomplete: incomplete(row.complete, row.errors),
-                subjects: row.subjects.into_iter().map(violating).collect(),
-            })
-            .collect();
-        gathered.insert((constraint.id.clone(), known.record.hash), Evidence { audits });
-    }
-    Ok(gathered)
-}
-
-fn incomplete(complete: bool, errors: u64) -> Option<String> {
-    match (complete, errors) {
-        (true, 0) => None,
-        (_, 0) => Some("not everything was evaluated (see the ledger)".to_owned()),
-        (_, 1) => Some("1 evaluation failed".to_owned()),
-        (_, errors) => Some(format!("{errors} evaluations failed")),
-    }
-}
-
-fn violating(subject: Subject) -> ViolatingSubject {
-    let is_namespace = subject.group.is_empty() && subject.kind == "Namespace";
-    let namespace = if is_namespace { subject.name.clone() } else { subject.namespace.clone() };
-    ViolatingSubject { subject, namespace }
 }
 
 fn allowed(pending: &[PendingAction]) -> Option<AllowPrune> {

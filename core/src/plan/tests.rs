@@ -1,6 +1,9 @@
 //! The rules of the rollout on whole plans, with a folder-less cluster in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -119,8 +122,9 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        let evidence = |id: &ConstraintId, hash: &PolicyHash| Evidence {
-            audits: self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default(),
+        let evidence = |id: &ConstraintId, hash: &PolicyHash| {
+            let audits = self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default();
+            Arc::new(Evidence { audits, counted: 0 })
         };
         let exempt = |id: &ConstraintId, namespace: &str| {
             self.exempt.contains(&(id.name.clone(), namespace.to_owned()))

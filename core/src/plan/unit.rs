@@ -1,6 +1,6 @@
 //! The plan of one policy unit: what becomes of its template.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub struct Context<'a> {
     /// The interval of the audit schedule.
     pub audit_interval: Duration,
     /// The audits of one version of a constraint.
-    pub evidence: &'a dyn Fn(&ConstraintId, &PolicyHash) -> Evidence,
+    pub evidence: &'a dyn Fn(&ConstraintId, &PolicyHash) -> Arc<Evidence>,
     /// Whether an Exemption excuses a constraint in a namespace now.
     pub exempt: &'a dyn Fn(&ConstraintId, &str) -> bool,
     /// Whether drift is put back, or only reported.
