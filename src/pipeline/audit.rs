@@ -186,9 +186,10 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
         BTreeMap::new();
     for (key, object) in &live {
         if let ObjectKey::Template(kind) = key {
-            templates.insert(kind, ports.compiled(&object.version, || template(&object.manifest)));
+            templates.insert(kind, ports.compiled(&object.version, || template(ports, &object.manifest)));
         }
     }
+    ports.keep_compiled(&live.values().map(|object| object.version.as_str()).collect());
     let mut policies = Vec::new();
     let mut refused = Vec::new();
     let mut versions = BTreeMap::new();
@@ -241,9 +242,15 @@ fn state(policy: &Policy, stage: Stage) -> ConstraintState {
     }
 }
 
-fn template(manifest: &serde_json::Value) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
+fn template(
+    ports: &Ports,
+    manifest: &serde_json::Value,
+) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
     let spec =
         TemplateSpec::from_json(manifest).map_err(|error| format!("its template is unreadable: {error}"))?;
+    if let Some(compiled) = ports.compiled_in_git(&spec) {
+        return Ok((compiled, spec));
+    }
     let compiled = compile(&spec).map_err(|problems| {
         let first = problems.first().map_or_else(String::new, |problem| problem.message.clone());
         format!("its rule does not compile: {first}")
