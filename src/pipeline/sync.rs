@@ -18,7 +18,7 @@ use crate::{
     config::NotificationEvent,
     edge::{
         git::GitError,
-        store::{Accepted, Action, Decision, PendingAction, StoreError, SyncRecord},
+        store::{Accepted, Action, PendingAction, StoreError, SyncRecord},
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
@@ -491,30 +491,6 @@ fn advised(error: &GitError) -> String {
     }
 }
 
-/// A revision that was refused, whole or in part, gets its line in the history.
-async fn remember_refusal(ports: &Ports, outcome: &SyncOutcome, known: &[String]) -> Result<(), StoreError> {
-    let Some(tried) = outcome.tried.as_ref().filter(|tried| tried.bundle.has_errors()) else { return Ok(()) };
-    let Some(reason) = outcome.reasons.iter().find(|reason| reason.contains(tried.revision.short())) else {
-        return Ok(());
-    };
-    if known.contains(reason) {
-        return Ok(());
-    }
-    let decision = Decision {
-        at: ports.now(),
-        kind: "Revision".to_owned(),
-        name: tried.revision.short().to_owned(),
-        revision: Some(tried.revision.clone()),
-        from: None,
-        to: None,
-        hash: None,
-        who: "portcullis".to_owned(),
-        reason: format!("refused: {reason}"),
-        evidence: serde_json::Value::Null,
-    };
-    ports.store.record_decision(&decision).await
-}
-
 /// Records what changed since the last record, and tells those who want to hear of it.
 async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> {
     let last = ports.store.last_sync().await?;
@@ -532,7 +508,6 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     }
     ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
-    remember_refusal(ports, outcome, &known).await?;
     let event = match outcome.verdict {
         Verdict::InStep => return Ok(()),
         Verdict::Held => NotificationEvent::Hold,
