@@ -174,7 +174,7 @@ async fn pass(
     let applied = applier.apply(&plan, &view.observed).await;
 
     accept(ports, &prepared, accepted.as_ref(), &view.wanted.last_good).await?;
-    settle_actions(ports, &pending, &plan).await?;
+    settle_actions(ports, &pending, &plan, &applied).await?;
     let (weighed, said) = weigh(&prepared, &plan, &applied);
     verdict = verdict.max(weighed);
     reasons.extend(said);
@@ -378,12 +378,18 @@ fn allowed(pending: &[PendingAction]) -> Option<AllowPrune> {
 }
 
 /// Requests are good for one pass: carried out or not, they are used up, and the store says which.
-async fn settle_actions(ports: &Ports, pending: &[PendingAction], plan: &Plan) -> Result<(), SyncError> {
+async fn settle_actions(
+    ports: &Ports,
+    pending: &[PendingAction],
+    plan: &Plan,
+    applied: &Applied,
+) -> Result<(), SyncError> {
+    let removed = applied.done.iter().filter(|done| done.word == "removed").count();
     for action in pending {
         let outcome = if plan.prune.objects.is_empty() {
             "there was nothing to remove".to_owned()
         } else if plan.prune.held.is_empty() {
-            format!("{} objects removed", plan.prune.objects.len())
+            format!("{removed} of {} objects removed", plan.prune.objects.len())
         } else {
             format!("still held: {}", plan.prune.held.join("; "))
         };

@@ -323,7 +323,11 @@ impl Case<'_> {
             record,
             Some(known),
             Change::Cosmetic,
-            "changed in git, verdicts stay the same".to_owned(),
+            if known.record.content.is_some() {
+                "changed in git, verdicts stay the same".to_owned()
+            } else {
+                "its state is taken over from the object".to_owned()
+            },
         );
         write.evidence = decision.evidence.clone();
         let content_same = known.record.content.is_some() && known.record.content == write.record.content;
