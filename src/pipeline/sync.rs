@@ -18,7 +18,7 @@ use crate::{
     config::NotificationEvent,
     edge::{
         git::GitError,
-        store::{Accepted, Action, Decision, PendingAction, StoreError, SyncRecord},
+        store::{Accepted, Action, PendingAction, StoreError, SyncRecord},
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
@@ -473,10 +473,11 @@ fn first_errors(prepared: &Prepared) -> String {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .map(|problem| {
-            format!(
-                "{}:{}:{} {} {}",
-                problem.file, problem.span.line, problem.span.column, problem.code, problem.message
-            )
+            let place = match problem.span.line {
+                0 => problem.file.clone(),
+                line => format!("{}:{line}:{}", problem.file, problem.span.column),
+            };
+            format!("{place} {} {}", problem.code, problem.message)
         })
         .collect();
     let first: Vec<String> = errors.iter().take(5).cloned().collect();
@@ -489,30 +490,6 @@ fn advised(error: &GitError) -> String {
         Some(hint) => format!("{} ({hint})", error_line(error)),
         None => error_line(error),
     }
-}
-
-/// A revision that was refused, whole or in part, gets its line in the history.
-async fn remember_refusal(ports: &Ports, outcome: &SyncOutcome, known: &[String]) -> Result<(), StoreError> {
-    let Some(tried) = outcome.tried.as_ref().filter(|tried| tried.bundle.has_errors()) else { return Ok(()) };
-    let Some(reason) = outcome.reasons.iter().find(|reason| reason.contains(tried.revision.short())) else {
-        return Ok(());
-    };
-    if known.contains(reason) {
-        return Ok(());
-    }
-    let decision = Decision {
-        at: ports.now(),
-        kind: "Revision".to_owned(),
-        name: tried.revision.short().to_owned(),
-        revision: Some(tried.revision.clone()),
-        from: None,
-        to: None,
-        hash: None,
-        who: "portcullis".to_owned(),
-        reason: format!("refused: {reason}"),
-        evidence: serde_json::Value::Null,
-    };
-    ports.store.record_decision(&decision).await
 }
 
 /// Records what changed since the last record, and tells those who want to hear of it.
@@ -532,7 +509,6 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     }
     ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
-    remember_refusal(ports, outcome, &known).await?;
     let event = match outcome.verdict {
         Verdict::InStep => return Ok(()),
         Verdict::Held => NotificationEvent::Hold,

@@ -33,18 +33,34 @@ fn an_unknown_time_zone() {
 
 #[test]
 fn a_typo_in_a_field_is_answered_with_a_suggestion() {
-    refused("source: {url: policies.git, brnch: main}\nstate: state\n", "", &["brnch", "did you mean `branch`"]);
+    refused(
+        "source: {url: policies.git, brnch: main}\nstate: state\n",
+        "",
+        &["brnch", "did you mean `branch`"],
+    );
     refused(SOURCE, "audti: {}", &["audti", "did you mean `audit`"]);
 }
 
 #[test]
 fn what_a_later_version_acts_on_is_refused_by_its_key() {
-    refused("source: {url: policies.git, verify: {require: Commit}}\nstate: state\n", "", &["source.verify", "not supported yet"]);
+    refused(
+        "source: {url: policies.git, verify: {require: Commit}}\nstate: state\n",
+        "",
+        &["source.verify", "not supported yet"],
+    );
     refused("source: {url: \"ssh://git@example.com/p.git\"}\nstate: state\n", "", &["source.url", "ssh"]);
     refused(SOURCE, "storage: {url: \"postgres://db/portcullis\"}", &["storage.url", "PostgreSQL"]);
-    refused(SOURCE, "server: {listen: \"127.0.0.1:0\", hooks: {git: {provider: github, secretFile: key}}}", &["server.hooks"]);
+    refused(
+        SOURCE,
+        "server: {listen: \"127.0.0.1:0\", hooks: {git: {provider: github, secretFile: key}}}",
+        &["server.hooks"],
+    );
     for sink in ["slack", "teams", "alertmanager", "pagerduty"] {
-        refused(SOURCE, &format!("sinks: [{{name: chat, type: {sink}, urlFile: url}}]"), &[sink, "not supported yet"]);
+        refused(
+            SOURCE,
+            &format!("sinks: [{{name: chat, type: {sink}, urlFile: url}}]"),
+            &[sink, "not supported yet"],
+        );
     }
 }
 
@@ -59,7 +75,8 @@ fn a_kubernetes_cluster_is_refused_by_its_key() {
 
 #[test]
 fn what_has_no_effect_yet_is_said_at_the_start() {
-    let program = in_step("lease: {duration: 15s}\ngatekeeper: {namespace: gatekeeper-system}\napply: {qps: 20}");
+    let program =
+        in_step("lease: {duration: 15s}\ngatekeeper: {namespace: gatekeeper-system}\napply: {qps: 20}");
     program.run(&["config", "check"]).ended(0, &["`lease`", "`gatekeeper`", "`apply.qps`", "no effect yet"]);
     let daemon = program.start();
     crate::support::program::eventually("it says so", || {
@@ -72,7 +89,10 @@ fn what_has_no_effect_yet_is_said_at_the_start() {
 #[test]
 fn all_mistakes_are_said_at_once() {
     let program = Program::new("");
-    program.configure("source: {url: policies.git, brnch: main}\nstate: state\n", "audit: {timezone: Mars}\ninstanze: x");
+    program.configure(
+        "source: {url: policies.git, brnch: main}\nstate: state\n",
+        "audit: {timezone: Mars}\ninstanze: x",
+    );
     program.run(&["config", "check"]).ended(2, &["brnch", "instanze", "has", "problems"]);
 }
 
@@ -81,7 +101,8 @@ fn a_configuration_that_is_not_there() {
     let program = Program::new("");
     std::fs::remove_file(program.path("portcullis.yaml")).unwrap();
     program.run(&["run"]).ended(2, &["cannot read the configuration", "portcullis.yaml"]);
-    crate::support::program::run(&["run"]).ended(2, &["no configuration is named", "--config", "PORTCULLIS_CONFIG"]);
+    crate::support::program::run(&["run"])
+        .ended(2, &["no configuration is named", "--config", "PORTCULLIS_CONFIG"]);
 }
 
 #[test]

@@ -103,11 +103,8 @@ fn expected() -> BTreeMap<String, String> {
 
 /// Asserts that nothing is enforced weaker than it was seen before, and remembers what is seen.
 fn never_weaker(program: &Program, best: &mut BTreeMap<String, Stage>) {
-    let now: BTreeMap<String, Stage> = program
-        .stages()
-        .into_iter()
-        .map(|(name, stage)| (name, Stage::parse(&stage).unwrap()))
-        .collect();
+    let now: BTreeMap<String, Stage> =
+        program.stages().into_iter().map(|(name, stage)| (name, Stage::parse(&stage).unwrap())).collect();
     for (name, before) in best.iter() {
         // The only name that git takes away is that of the renamed one.
         let present = now.get(name).or_else(|| now.get("K8sSecond/uno").filter(|_| name == "K8sSecond/one"));
@@ -227,7 +224,9 @@ async fn beside_a_daemon_a_sync_waits_and_says_so() {
     push(&program, &commits()[0]);
     let daemon = program.start();
     eventually("the first commit acts", || program.stages().contains_key("K8sFirst/tier"));
-    program.run(&["sync", "--once"]).ended(2, &["another process writes to this cluster", "portcullis status"]);
+    program
+        .run(&["sync", "--once"])
+        .ended(2, &["another process writes to this cluster", "portcullis status"]);
     assert_eq!(program.run(&["status", "-o", "json"]).ended(0, &[]).json()["daemon"]["running"], true);
     let (code, _) = daemon.terminate();
     assert_eq!(code, 0);
