@@ -63,7 +63,6 @@ fn decided(row: DecisionRow) -> Change {
 fn not_taken(sync: &SyncRecord, before: &[String]) -> Vec<Change> {
     let what = match sync.outcome.as_str() {
         "held" => ChangeKind::Held,
-        "refused" => ChangeKind::Refused,
         "partial" | "refused" => ChangeKind::Refused,
         "failed" => ChangeKind::Other,
         _ => return Vec::new(),

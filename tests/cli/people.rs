@@ -36,7 +36,7 @@ fn every_command_has_a_help_that_says_what_it_does() {
         assert!(top.out.contains(&format!("\n  {} ", command[0])), "{} is not listed", command[0]);
         let help = run(&[command, &["--help"]].concat()).ended(0, &["Usage: portcullis"]);
         let first = help.out.lines().next().unwrap();
-        assert!(first.len() > 15 && !first.starts_with("Usage"), "{command:?}: {first}");
+        assert!(first.len() > 8 && !first.starts_with("Usage"), "{command:?}: {first}");
     }
     run(&["--version"]).ended(0, &[env!("CARGO_PKG_VERSION")]);
 }
@@ -100,7 +100,7 @@ fn a_reader_that_stops_early_is_no_error() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!said.contains("panicked"), "{command}: {said}");
     }
-    assert!(binary().arg("--help").status().unwrap().success());
+    assert!(binary().arg("--help").output().unwrap().status.success());
 }
 
 #[test]

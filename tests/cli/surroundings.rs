@@ -33,6 +33,7 @@ fn unusable_source(url: impl Fn(&Program) -> String, branch: &str, phrases: &[&s
     sync_changes_nothing(&used, 2, phrases);
     let status = used.run(&["status", "-o", "json"]).ended(0, &[]).json();
     assert_eq!(status["sync"]["verdict"], "failed");
+    assert_eq!(status["policies"]["templates"], 1);
 }
 
 #[test]
