@@ -110,6 +110,20 @@ pub enum SyncError {
     Store(#[from] StoreError),
 }
 
+impl SyncError {
+    /// The error on one line, with what to do where that is known.
+    fn line(&self) -> String {
+        let line = error_line(self);
+        match self {
+            Self::NoRevision(error) | Self::Source(error) => match error.hint() {
+                Some(hint) => format!("{line} ({hint})"),
+                None => line,
+            },
+            Self::Observe(_) | Self::Store(_) => line,
+        }
+    }
+}
+
 /// The revision of a pass, and what is to be said about how it was chosen.
 struct Chosen {
     prepared: Arc<Prepared>,
@@ -125,7 +139,7 @@ pub async fn sync(ports: &Ports, allow: Option<AllowPrune>, cancel: &Cancellatio
         Ok(outcome) => outcome,
         Err(error) => SyncOutcome {
             verdict: Verdict::Failed,
-            reasons: vec![error_line(&error)],
+            reasons: vec![error.line()],
             revision: None,
             tried: None,
             plan: Plan::default(),
@@ -473,10 +487,11 @@ fn first_errors(prepared: &Prepared) -> String {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .map(|problem| {
-            format!(
-                "{}:{}:{} {} {}",
-                problem.file, problem.span.line, problem.span.column, problem.code, problem.message
-            )
+            let place = match problem.span.line {
+                0 => problem.file.clone(),
+                line => format!("{}:{line}:{}", problem.file, problem.span.column),
+            };
+            format!("{place} {} {}", problem.code, problem.message)
         })
         .collect();
     let first: Vec<String> = errors.iter().take(5).cloned().collect();

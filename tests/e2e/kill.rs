@@ -120,7 +120,9 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
     let receiver = Receiver::start().await;
     let program = program(&receiver);
     // Where the kills fall. They do the harm; nothing that is asserted depends on them.
-    let chance = Chance::from_seed(11);
+    let seed = std::env::var("PORTCULLIS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
+    eprintln!("kills by seed {seed}; PORTCULLIS_SEED chooses another");
+    let chance = Chance::from_seed(seed);
     let mut best = BTreeMap::new();
     let mut commits = commits().into_iter();
     for at in 0..KILLS {
@@ -144,7 +146,7 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
     eventually("the stages of a run without a kill", || program.stages() == expected());
     never_weaker(&program, &mut best);
     let first = program.in_force()["constrainttemplates/k8sfirst"].to_string();
-    assert!(first.contains("wanted != \\\\\\\"\\\\\\\"") || first.contains("wanted !="), "{first}");
+    assert!(first.contains("wanted !="), "the changed rule: {first}");
     let arrived = receiver.received().len();
     eventually("a report after the last kill", || receiver.received().len() > arrived);
     let (code, took) = daemon.terminate();
