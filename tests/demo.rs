@@ -38,7 +38,7 @@ fn the_demo_tells_its_story_and_its_three_commands_work_as_printed() {
     assert!(promoted.contains("dryrun → warn") && promoted.contains("warn → deny"), "{promoted}");
     assert!(promoted.contains("0 subjects violate"), "{promoted}");
     let held = step(said, 6, "held").join("\n");
-    assert!(held.contains("would block Deployment shop/"), "{held}");
+    assert!(held.contains("would block StatefulSet data/cache"), "{held}");
     let refused = step(said, 7, "refused").join("\n");
     assert!(refused.contains("required-annotations/template.yaml:") && refused.contains("PC"), "{refused}");
     assert!(step(said, 8, "reported")[0].contains("every signature verified"));

@@ -8,7 +8,7 @@
     reason = "the functions that tests share fail as tests do"
 )]
 
-mod documents;
+pub mod documents;
 mod drift;
 mod faults;
 mod kill;

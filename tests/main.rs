@@ -11,8 +11,8 @@
 
 mod audit_local;
 mod check;
-mod cluster;
 mod cli;
+mod cluster;
 mod config;
 mod demo;
 mod e2e;

@@ -48,11 +48,11 @@ fn round(config: &Path) -> Round {
     let mut said = Vec::new();
     for line in log.lines() {
         let line = line.unwrap();
-        if let Ok(event) = serde_json::from_str::<serde_json::Value>(&line) {
-            if event["message"] == "audited" {
-                let status = fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).unwrap();
-                return Round { peak_kib: peak(&status), audit: event };
-            }
+        if let Ok(event) = serde_json::from_str::<serde_json::Value>(&line)
+            && event["message"] == "audited"
+        {
+            let status = fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).unwrap();
+            return Round { peak_kib: peak(&status), audit: event };
         }
         said.push(line);
     }

@@ -90,8 +90,12 @@ pub async fn statuses(ports: &Ports) -> Result<Vec<ConstraintStatus>, CliError> 
         |error: &dyn std::error::Error| CliError::caused("cannot tell where the constraints stand", error);
     let prepared = report::in_force(ports).await.map_err(|error| failed(&error))?;
     let Some(prepared) = prepared else {
-        return Err(CliError::new("no revision is in force yet")
-            .hint("`portcullis run` or `portcullis sync --once` makes the first sync"));
+        return Err(CliError::new(
+            "there is no revision to tell it by: none was synced yet, or the git cache lost it",
+        )
+        .hint(
+            "`portcullis run` or `portcullis sync --once` fetches one; what is enforced stays until then",
+        ));
     };
     let view = sync::view(ports, &prepared).await.map_err(|error| failed(&error))?;
     Ok(view

@@ -27,15 +27,16 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let loaded = args.config.load()?;
     telemetry::init(loaded.config.log);
-    for notice in &loaded.notices {
-        tracing::warn!("{notice}");
-    }
     shared::block_on(async {
+        // First of all, so that a stop during a long start is a stop too.
+        let cancel = CancellationToken::new();
+        stop_on_signals(&cancel)?;
+        for notice in &loaded.notices {
+            tracing::warn!("{notice}");
+        }
         let ports = Ports::open(loaded.config, Arc::new(SystemClock), Arc::new(Chance::from_system()))
             .await
             .map_err(|error| shared::start(&error))?;
-        let cancel = CancellationToken::new();
-        stop_on_signals(&cancel)?;
         let readiness = Readiness::new();
         let server = match &ports.config.server {
             Some(server) => {

@@ -64,11 +64,11 @@ async fn look(ports: &Ports) -> Result<Glance, CliError> {
         Err(error) => return Err(CliError::caused("cannot read the newest audit", &error)),
     };
     let dead = ports.store.deliveries(Some(DeliveryState::Dead), 1).await.map_err(failed)?;
-    let accepted = ports.store.accepted().await.map_err(failed)?;
+    let in_force = report::in_force(ports).await;
     let leads = ports.cluster.lead().await;
     Ok(Glance {
         sync: ports.store.last_sync().await.map_err(failed)?,
-        constraints: if accepted.is_some() { statuses(ports).await? } else { Vec::new() },
+        constraints: if matches!(in_force, Ok(Some(_))) { statuses(ports).await? } else { Vec::new() },
         templates: live.keys().filter(|key| key.is_template()).count(),
         report,
         outbox: ports.store.outbox_depth().await.map_err(failed)?,

@@ -63,7 +63,6 @@ fn decided(row: DecisionRow) -> Change {
 fn not_taken(sync: &SyncRecord, before: &[String]) -> Vec<Change> {
     let what = match sync.outcome.as_str() {
         "held" => ChangeKind::Held,
-        "refused" => ChangeKind::Refused,
         "partial" | "refused" => ChangeKind::Refused,
         "failed" => ChangeKind::Other,
         _ => return Vec::new(),
@@ -71,22 +70,33 @@ fn not_taken(sync: &SyncRecord, before: &[String]) -> Vec<Change> {
     let fresh = sync.reasons.iter().filter(|reason| !before.contains(reason));
     fresh
         .map(|reason| {
-            let (object, why) = match reason.split_once(": ") {
-                Some((object, why)) if is_object(object) => (object, why),
-                _ => ("policy repository", reason.as_str()),
+            let (object, why) = match (reason.split_once(": "), tried(reason)) {
+                (Some((object, why)), _) if is_object(object) => (object.to_owned(), why),
+                (_, Some(revision)) => (format!("Revision/{revision}"), reason.as_str()),
+                _ => ("policy repository".to_owned(), reason.as_str()),
             };
+            // A revision that was refused whole is not the one in force.
+            let in_force = sync.revision.as_ref();
+            let in_force = in_force
+                .filter(|in_force| tried(reason).is_none_or(|tried| in_force.as_str().starts_with(tried)));
             Change {
                 at: sync.at,
                 what,
-                object: object.to_owned(),
+                object,
                 from: String::new(),
                 to: String::new(),
-                revision: sync.revision.clone(),
+                revision: in_force.cloned(),
                 who: "portcullis".to_owned(),
                 why: why.to_owned(),
             }
         })
         .collect()
+}
+
+/// The commit that a reason begins with, `revision 3f9c2ab is …`.
+fn tried(reason: &str) -> Option<&str> {
+    let (revision, _) = reason.strip_prefix("revision ")?.split_once(" is ")?;
+    revision.chars().all(|digit| digit.is_ascii_hexdigit()).then_some(revision)
 }
 
 /// Whether a reason begins with the name of an object, `Kind/name`.

@@ -170,9 +170,13 @@ fn filter_of(rule: &config::Report) -> ReportFilter {
     ReportFilter { namespaces: rule.filter.namespaces.clone(), min_severity: least }
 }
 
-/// The revision in force, `None` before the first.
+/// The revision in force, `None` before the first and while the git cache does not have it.
 pub async fn in_force(ports: &Ports) -> Result<Option<std::sync::Arc<Prepared>>, ReportError> {
-    let Some(accepted) = ports.store.accepted().await? else { return Ok(None) };
+    let accepted = ports.store.accepted().await?;
+    // After a change of source.url the cache is another one, and empty while the new remote does not answer.
+    let Some(accepted) = accepted.filter(|accepted| ports.source.contains(&accepted.revision)) else {
+        return Ok(None);
+    };
     ports.prepared(&accepted.revision).await.map(Some).map_err(ReportError::Source)
 }
 

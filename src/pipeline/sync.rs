@@ -17,7 +17,7 @@ use crate::{
     config::NotificationEvent,
     edge::{
         git::GitError,
-        store::{Accepted, Action, Decision, PendingAction, StoreError, SyncRecord},
+        store::{Accepted, Action, PendingAction, StoreError, SyncRecord},
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
@@ -110,6 +110,20 @@ pub enum SyncError {
     Store(#[from] StoreError),
 }
 
+impl SyncError {
+    /// The error on one line, with what to do where that is known.
+    fn line(&self) -> String {
+        let line = error_line(self);
+        match self {
+            Self::NoRevision(error) | Self::Source(error) => match error.hint() {
+                Some(hint) => format!("{line} ({hint})"),
+                None => line,
+            },
+            Self::Observe(_) | Self::Store(_) => line,
+        }
+    }
+}
+
 /// The revision of a pass, and what is to be said about how it was chosen.
 struct Chosen {
     prepared: Arc<Prepared>,
@@ -125,7 +139,7 @@ pub async fn sync(ports: &Ports, allow: Option<AllowPrune>, cancel: &Cancellatio
         Ok(outcome) => outcome,
         Err(error) => SyncOutcome {
             verdict: Verdict::Failed,
-            reasons: vec![error_line(&error)],
+            reasons: vec![error.line()],
             revision: None,
             tried: None,
             plan: Plan::default(),
@@ -420,10 +434,11 @@ fn first_errors(prepared: &Prepared) -> String {
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .map(|problem| {
-            format!(
-                "{}:{}:{} {} {}",
-                problem.file, problem.span.line, problem.span.column, problem.code, problem.message
-            )
+            let place = match problem.span.line {
+                0 => problem.file.clone(),
+                line => format!("{}:{line}:{}", problem.file, problem.span.column),
+            };
+            format!("{place} {} {}", problem.code, problem.message)
         })
         .collect();
     let first: Vec<String> = errors.iter().take(5).cloned().collect();
@@ -436,30 +451,6 @@ fn advised(error: &GitError) -> String {
         Some(hint) => format!("{} ({hint})", error_line(error)),
         None => error_line(error),
     }
-}
-
-/// A revision that was refused, whole or in part, gets its line in the history.
-async fn remember_refusal(ports: &Ports, outcome: &SyncOutcome, known: &[String]) -> Result<(), StoreError> {
-    let Some(tried) = outcome.tried.as_ref().filter(|tried| tried.bundle.has_errors()) else { return Ok(()) };
-    let Some(reason) = outcome.reasons.iter().find(|reason| reason.contains(tried.revision.short())) else {
-        return Ok(());
-    };
-    if known.contains(reason) {
-        return Ok(());
-    }
-    let decision = Decision {
-        at: ports.now(),
-        kind: "Revision".to_owned(),
-        name: tried.revision.short().to_owned(),
-        revision: Some(tried.revision.clone()),
-        from: None,
-        to: None,
-        hash: None,
-        who: "portcullis".to_owned(),
-        reason: format!("refused: {reason}"),
-        evidence: serde_json::Value::Null,
-    };
-    ports.store.record_decision(&decision).await
 }
 
 /// Records what changed since the last record, and tells those who want to hear of it.
@@ -479,7 +470,6 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     }
     ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
-    remember_refusal(ports, outcome, &known).await?;
     let event = match outcome.verdict {
         Verdict::InStep => return Ok(()),
         Verdict::Held => NotificationEvent::Hold,

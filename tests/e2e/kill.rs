@@ -103,11 +103,8 @@ fn expected() -> BTreeMap<String, String> {
 
 /// Asserts that nothing is enforced weaker than it was seen before, and remembers what is seen.
 fn never_weaker(program: &Program, best: &mut BTreeMap<String, Stage>) {
-    let now: BTreeMap<String, Stage> = program
-        .stages()
-        .into_iter()
-        .map(|(name, stage)| (name, Stage::parse(&stage).unwrap()))
-        .collect();
+    let now: BTreeMap<String, Stage> =
+        program.stages().into_iter().map(|(name, stage)| (name, Stage::parse(&stage).unwrap())).collect();
     for (name, before) in best.iter() {
         // The only name that git takes away is that of the renamed one.
         let present = now.get(name).or_else(|| now.get("K8sSecond/uno").filter(|_| name == "K8sSecond/one"));
@@ -123,7 +120,9 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
     let receiver = Receiver::start().await;
     let program = program(&receiver);
     // Where the kills fall. They do the harm; nothing that is asserted depends on them.
-    let chance = Chance::from_seed(11);
+    let seed = std::env::var("PORTCULLIS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
+    eprintln!("kills by seed {seed}; PORTCULLIS_SEED chooses another");
+    let chance = Chance::from_seed(seed);
     let mut best = BTreeMap::new();
     let mut commits = commits().into_iter();
     for at in 0..KILLS {
@@ -147,7 +146,7 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
     eventually("the stages of a run without a kill", || program.stages() == expected());
     never_weaker(&program, &mut best);
     let first = program.in_force()["constrainttemplates/k8sfirst"].to_string();
-    assert!(first.contains("wanted != \\\\\\\"\\\\\\\"") || first.contains("wanted !="), "{first}");
+    assert!(first.contains("wanted !="), "the changed rule: {first}");
     let arrived = receiver.received().len();
     eventually("a report after the last kill", || receiver.received().len() > arrived);
     let (code, took) = daemon.terminate();
@@ -227,7 +226,9 @@ async fn beside_a_daemon_a_sync_waits_and_says_so() {
     push(&program, &commits()[0]);
     let daemon = program.start();
     eventually("the first commit acts", || program.stages().contains_key("K8sFirst/tier"));
-    program.run(&["sync", "--once"]).ended(2, &["another process writes to this cluster", "portcullis status"]);
+    program
+        .run(&["sync", "--once"])
+        .ended(2, &["another process writes to this cluster", "portcullis status"]);
     assert_eq!(program.run(&["status", "-o", "json"]).ended(0, &[]).json()["daemon"]["running"], true);
     let (code, _) = daemon.terminate();
     assert_eq!(code, 0);

@@ -47,8 +47,12 @@ impl Story {
 
     /// Notes what a report will say was not taken.
     fn not_taken(&mut self, pass: &Pass, lines: &[&str]) {
-        let revision = pass.revision();
-        self.done.extend(lines.iter().map(|line| format!("{line} > {}", revision.short())));
+        let (head, in_force) = (self.stage.repo.head(), pass.revision());
+        let revision = if lines == ["refused"] && head != in_force { "" } else { in_force.short() };
+        self.done.extend(lines.iter().map(|line| match *line {
+            "refused" => format!("refused Revision/{} > {revision}", head.short()),
+            line => format!("{line} > {revision}"),
+        }));
     }
 
     async fn push(&mut self, message: &str, files: &[(&str, &str)], lines: &[&str]) -> Pass {
@@ -78,15 +82,8 @@ impl Story {
             .iter()
             .map(|change| {
                 let text = |key: &str| change[key].as_str().unwrap_or_default();
-                let revision = text("revision");
-                format!(
-                    "{} {} {}>{} {}",
-                    text("what"),
-                    text("object"),
-                    text("from"),
-                    text("to"),
-                    &revision[..7]
-                )
+                let revision = text("revision").get(..7).unwrap_or_default();
+                format!("{} {} {}>{} {revision}", text("what"), text("object"), text("from"), text("to"))
             })
             .collect();
         // What happened in the same pass has no order.
@@ -198,7 +195,7 @@ async fn broken_and_fixed(story: &mut Story) {
     let files = [(TEMPLATE, bad.as_str()), ("teams/template.yaml", &teams), ("teams/team.yaml", &team)];
     let pass = story.stage.push("teams, and a mistake", &files).await;
     story.note(&pass, Partial, &["created ConstraintTemplate/k8steams", "created K8sTeams/team dryrun"]);
-    story.not_taken(&pass, &["refused policy repository"]);
+    story.not_taken(&pass, &["refused"]);
     pass.because(&["in force in part", "labels/template.yaml:"]);
     assert!(pass.next("K8sLabels/owner").starts_with("refused in git, stays as enforced"));
     for (path, manifest) in &before {
@@ -208,7 +205,7 @@ async fn broken_and_fixed(story: &mut Story) {
     let last_good = pass.revision();
     let pass = story.stage.push("a tab", &[("teams/extra.yaml", "kind: Rollout\n\tspec: {}\n")]).await;
     story.note(&pass, Refused, &[]);
-    story.not_taken(&pass, &["refused policy repository"]);
+    story.not_taken(&pass, &["refused"]);
     pass.because(&[
         "refused whole",
         "teams/extra.yaml:2:1",
@@ -218,10 +215,10 @@ async fn broken_and_fixed(story: &mut Story) {
 
     let pass = story.stage.push("still the tab", &[("NOTES.md", "soon\n")]).await;
     story.note(&pass, Refused, &[]);
-    story.not_taken(&pass, &["refused policy repository"]);
+    story.not_taken(&pass, &["refused"]);
     let pass = story.stage.remove("without the tab", &["teams/extra.yaml"]).await;
     story.note(&pass, Partial, &[]);
-    story.not_taken(&pass, &["refused policy repository"]);
+    story.not_taken(&pass, &["refused"]);
     story.stage.sync().await.came_to(Partial, &[]);
     // Back to the template that asks for the empty label too: it is past dryrun, so it starts again.
     let pass = story.stage.push("fixed", &[(TEMPLATE, &good)]).await;

@@ -28,7 +28,7 @@ fn run(objects: &Path, semantics: SemanticsArg) -> LocalAudit {
 
 fn totals(audit: &LocalAudit) -> BTreeMap<String, usize> {
     let mut totals = BTreeMap::new();
-    for finding in audit.outcome.findings.iter() {
+    for finding in &audit.outcome.findings {
         *totals.entry(finding.constraint.name.clone()).or_default() += 1;
     }
     totals
@@ -85,7 +85,7 @@ fn the_demo_violates_what_its_readme_says() {
     assert!(exempt.iter().all(|finding| finding.exempt_by == "cni-needs-root"));
 
     let mut subjects: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for finding in audit.outcome.findings.iter() {
+    for finding in &audit.outcome.findings {
         if finding.exempt_by.is_empty() && !finding.uncounted {
             let of = subjects.entry(finding.constraint.name.clone()).or_default();
             of.insert(finding.subject.to_string());

@@ -130,7 +130,7 @@ fn pod_spec(random: &mut Random, app: &str, bad: bool) -> String {
         text.push_str("securityContext: {runAsNonRoot: true, fsGroup: 1000}\n");
     }
     text.push_str("containers:\n");
-    for number in 0..1 + random.below(2) {
+    for number in 0..=random.below(2) {
         let registry = if bad || random.percent(10) { "docker.io/acme" } else { "registry.example.com/shop" };
         write!(
             text,
