@@ -15,5 +15,6 @@ mod kill;
 mod losses;
 mod people;
 mod prune;
+mod schedule;
 mod stage;
 mod story;

@@ -3,7 +3,7 @@
 use portcullis::{
     clock::Clock as _,
     edge::cluster::directory::Fault,
-    pipeline::sync::Verdict::{InStep, Partial},
+    pipeline::sync::Verdict::{Held, InStep, Partial},
 };
 use portcullis_core::plan::ObjectKey;
 use serde_json::json;
@@ -127,6 +127,39 @@ async fn what_the_cluster_refuses_stays_and_the_rest_goes_on() {
     assert_eq!(pass.0.verdict, InStep);
     assert_eq!(stage.stages()["K8sLabels/app"], "dryrun");
     assert_eq!(stage.stages()["K8sLabels/zone"], "dryrun");
+}
+
+#[tokio::test]
+async fn a_swap_that_was_cut_off_after_its_template_is_finished() {
+    let stage = enforced("").await;
+    let app = wants("K8sLabels", "app", "app", "deny");
+    stage.push("one more", &[("labels/app.yaml", &app)]).await.did(&["created K8sLabels/app dryrun"]);
+    stage.soak().await.did(&["promoted K8sLabels/app dryrun → warn"]);
+    let stricter = labels("K8sLabels", "wanted != \"\"");
+    stage.push("not the empty label", &[(TEMPLATE, &stricter)]).await.came_to(Held, &[]);
+    // A person puts it in for one; the template is replaced, and then the cluster takes nothing more.
+    stage.annotate("K8sLabels/owner", "promote", Some("now")).await;
+    stage.cluster.misbehave(constraint("K8sLabels/app"), Some(Fault::Refuse("gone".to_owned())));
+    let pass = stage.sync().await;
+    pass.came_to(Partial, &["swapped ConstraintTemplate/k8slabels"]);
+    stage.cluster.misbehave(constraint("K8sLabels/app"), None);
+    stage.sync().await.did(&["swapped K8sLabels/app", "swapped K8sLabels/owner", "updated K8sLabels/tier"]);
+    assert_eq!(stage.stages()["K8sLabels/app"], "warn");
+    assert_eq!(stage.stages()["K8sLabels/owner"], "deny");
+}
+
+#[tokio::test]
+async fn an_undone_write_is_not_tried_again_at_once() {
+    let stage = enforced("").await;
+    stage.cluster.misbehave(template("K8sTeams"), Some(Fault::FailToLoad("no memory".to_owned())));
+    let pass = stage.push("teams", &[("teams/template.yaml", &labels("K8sTeams", ""))]).await;
+    pass.because(&["cannot load it: no memory"]);
+    stage.sync().await.because(&["cannot load it: no memory"]);
+    // The second pause is twice as long.
+    let pass = stage.sync().await;
+    pass.because(&["it was undone; it is tried again within half an hour"]);
+    stage.cluster.misbehave(template("K8sTeams"), None);
+    stage.sync().await.did(&["created ConstraintTemplate/k8steams"]);
 }
 
 #[tokio::test]

@@ -149,6 +149,8 @@ async fn killed_at_any_moment_it_goes_on_where_it_was() {
     assert!(first.contains("wanted !="), "the changed rule: {first}");
     let arrived = receiver.received().len();
     eventually("a report after the last kill", || receiver.received().len() > arrived);
+    let interrupted = daemon.log().matches("a write that was interrupted").count();
+    eprintln!("{interrupted} writes were interrupted");
     let (code, took) = daemon.terminate();
     assert_eq!(code, 0);
     assert!(took < Duration::from_secs(30), "{took:?}");

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use portcullis::pipeline::sync::Verdict::{Failed, Held, InStep, Partial, Refused};
+use portcullis::{
+    clock::Clock as _,
+    pipeline::sync::Verdict::{Failed, Held, InStep, Partial, Refused},
+};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
@@ -137,6 +140,26 @@ async fn while_the_remote_is_gone_the_last_good_revision_stays_across_restarts()
 
     fs::rename(stage.path("away.git"), stage.path("policies.git")).unwrap();
     stage.sync().await.did(&[]);
+}
+
+#[tokio::test]
+async fn a_clock_that_went_backwards_promotes_nothing_and_weakens_nothing() {
+    let stage = enforced("").await;
+    let cart = super::documents::deployment("shop", "cart", "{owner: shop, tier: front}");
+    stage.object("shop/cart.yaml", &cart);
+    let before = stage.in_force();
+    let right = stage.clock.now();
+    stage.clock.set("2026-01-05T08:00:00Z".parse().unwrap());
+    let pass = stage.soak().await;
+    pass.came_to(InStep, &[]);
+    assert!(
+        pass.next("K8sLabels/tier").contains("the clock went backwards"),
+        "{}",
+        pass.next("K8sLabels/tier")
+    );
+    assert_eq!(stage.in_force(), before);
+    stage.clock.set(right);
+    stage.soak().await.did(&["promoted K8sLabels/tier dryrun → warn"]);
 }
 
 #[tokio::test]

@@ -172,6 +172,9 @@ impl Case<'_> {
     /// The constraint's own text changed, its template did not (or may be replaced freely).
     fn changed(&self, plan: &mut UnitPlan, known: &Known) -> ConstraintStatus {
         let stage = known.record.stage.unwrap_or(Stage::Dryrun);
+        if stage > Stage::Dryrun && self.is_enforced_already(known) {
+            return self.new_version(plan, known, Change::Swap, stage, None);
+        }
         if let Some(hold) = known.intents.standing_hold() {
             let why = format!(
                 "held by {}; the changed version waits until `portcullis rollout resume {}`",
@@ -193,6 +196,15 @@ impl Case<'_> {
             Strategy::Restart => self.new_version(plan, known, Change::Restart, Stage::Dryrun, None),
             Strategy::Shadow => self.hold_version(plan, known, &ways_out(&self.desired.id.to_string()), true),
         }
+    }
+
+    /// Whether git's version is what is enforced, and only the state does not say so yet: its template was
+    /// replaced, and the write of the constraint failed or was cut off.
+    fn is_enforced_already(&self, known: &Known) -> bool {
+        let template = self.observed.live.get(&ObjectKey::Template(self.desired.id.kind.clone()));
+        template.is_some_and(|template| {
+            render::hash_constraint(&template.manifest, &known.manifest).as_ref() == Ok(&self.desired.hash)
+        })
     }
 
     /// The old version stays; a lowered target and exemptions still act on it.
