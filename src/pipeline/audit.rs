@@ -28,6 +28,7 @@ use crate::{
         store::{self, Cause, NewEvidence, RunId, RunRecord, StoreError},
     },
     pipeline::{
+        apply::error_line,
         judge::{AuditOutcome, RunOptions, Watch, audit_files},
         notify::Event,
         ports::Ports,
@@ -40,9 +41,6 @@ pub enum AuditError {
     /// The policies cannot be read.
     #[error("cannot read the policies of the cluster")]
     Cluster(#[from] ClusterError),
-    /// The resources cannot be read at all.
-    #[error("cannot read the resources of the cluster")]
-    Objects(#[from] SourceError),
     /// The run cannot be recorded.
     #[error("cannot record the run")]
     Store(#[from] StoreError),
@@ -94,20 +92,20 @@ pub async fn audit(
     let in_force = in_force(ports, exemptions.clone()).await?;
     let run = ports.store.begin_run(cause, by_daemon, started).await?;
     let InForce { set, versions, states } = in_force;
-    let outcome = judge(ports, set, started, progress, cancel).await?;
+    let outcome = judge(ports, set, started, progress, cancel).await;
     if cancel.is_cancelled() {
         return Err(AuditError::Stopped);
     }
 
-    let AuditOutcome { findings, ledger, objects } = outcome;
+    let AuditOutcome { findings, ledger, objects } = looked(ports, outcome).await?;
     let finished = ports.now();
     let tracked = track(ports.store.remembered().await?, &findings, &ledger, finished);
     let changes = (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len());
     let open = tracked.new.len() + tracked.open.len() + tracked.regressed.len();
-    let statuses: Vec<store::Tracked> = tracked
-        .into_statuses()
-        .map(|(fingerprint, status)| store::Tracked { fingerprint, status })
-        .collect();
+    let statuses: Vec<store::Tracked> =
+        tracked.into_statuses().map(|(fingerprint, status)| store::Tracked { fingerprint, status }).collect();
+    // Told before it is recorded as known: a crash in between tells it twice, never not at all.
+    announce(ports, run, &findings, &statuses, finished).await?;
     let evidence = evidence(&findings, &ledger, &versions, &exemptions);
     let rows = ledger.rows();
     ports
@@ -129,7 +127,6 @@ pub async fn audit(
             },
         )
         .await?;
-    announce(ports, run, &findings, &statuses, finished).await?;
     Ok(AuditRun {
         id: run,
         started,
@@ -142,13 +139,41 @@ pub async fn audit(
     })
 }
 
+/// What a run saw. One that could look at nothing is no clean bill: it is a run with a hole everywhere, so that it
+/// stands in the way of every promotion and is seen.
+async fn looked(
+    ports: &Ports,
+    outcome: Result<AuditOutcome, SourceError>,
+) -> Result<AuditOutcome, AuditError> {
+    let mut outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let mut ledger = Ledger::default();
+            ledger.hole_everywhere(&format!(
+                "cannot read the resources of the cluster: {}",
+                error_line(&error)
+            ));
+            return Ok(AuditOutcome { ledger, ..AuditOutcome::default() });
+        }
+    };
+    if outcome.objects == 0 {
+        let before = ports.store.newest_run(false).await?.map_or(0, |run| run.objects);
+        if before > 0 {
+            let what =
+                format!("no object at all was read, {before} in the run before: is the folder mounted");
+            outcome.ledger.hole_everywhere(&what);
+        }
+    }
+    Ok(outcome)
+}
+
 async fn judge(
     ports: &Ports,
     set: PolicySet,
     now: Timestamp,
     progress: Arc<AtomicU64>,
     cancel: &CancellationToken,
-) -> Result<AuditOutcome, AuditError> {
+) -> Result<AuditOutcome, SourceError> {
     let paths = ports.cluster.object_paths();
     let mut source = ObjectSource::open(&paths)?;
     if let Some(root) = paths.first() {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_core::{
     identity::ConstraintId,
     plan::{MirrorObject, ObjectKey, Observed, Record, render},
+    rollout::Intents,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -123,7 +124,8 @@ pub async fn recover(
     Ok(lines)
 }
 
-/// Asks for the acknowledgement of what is written and not yet acknowledged, and records it.
+/// Asks for the acknowledgement of what is written and not yet acknowledged, and records it; records holds too,
+/// so that they outlive the object.
 pub async fn acknowledge(
     cluster: &dyn Cluster,
     store: &Store,
@@ -132,6 +134,14 @@ pub async fn acknowledge(
 ) -> Result<(), ObserveError> {
     for (key, mirror) in &mut observed.mirror {
         let Some(manifest) = &mirror.manifest else { continue };
+        if let Some(live) = observed.live.get(key) {
+            let hold = Intents::read(&render::annotations(&live.manifest)).standing_hold().cloned();
+            if live.manifest.is_object() && hold != mirror.record.hold {
+                mirror.record.hold = hold;
+                let hash = store.put_manifest(manifest).await?;
+                store.upsert_mirror(&mirror_row(key, &mirror.record, Some(hash), now)).await?;
+            }
+        }
         let there = observed
             .live
             .get(key)

@@ -7,10 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis_core::{
-    bundle::{self, Bundle, DocKind, ExemptionSpec, LoadOptions, SourceFile},
+    bundle::{self, Bundle, Coverage, DocKind, ExemptionSpec, LoadOptions, SourceFile},
     identity::{PolicyHash, Revision},
     plan::{Desired, DesiredConstraint, DesiredTemplate, DesiredUnit, ObjectKey, Observed},
-    policy::{Auditability, TemplateSpec, semantic_hash, template_hash},
+    policy::{Auditability, ConstraintSpec, TemplateSpec, semantic_hash, template_hash},
     rollout::RolloutSpec,
     scope::Exemptions,
     suite::{self, Settings},
@@ -151,6 +151,7 @@ impl Prepared {
                     let id = constraint.spec.id.clone();
                     let mut capped = self.bundle.capped.get(&id).cloned().unwrap_or_default();
                     capped.extend(self.bundle.held.get(&id).cloned().unwrap_or_default());
+                    capped.extend(held_by_last_good(&self.bundle, good, &constraint.spec));
                     let normal = constraint.matching.normal_form();
                     let hash = self
                         .hashes
@@ -268,6 +269,17 @@ fn exemption_rules(
         }
     }
     (rules, last_good, lost)
+}
+
+/// A broken Rollout holds what its last good version matches, too.
+fn held_by_last_good(bundle: &Bundle, good: &LastGood, constraint: &ConstraintSpec) -> Option<String> {
+    bundle.broken.iter().filter(|broken| broken.id.kind == DocKind::Rollout).find_map(|broken| {
+        let spec = good.rollouts.get(&broken.id.name)?.get("spec")?.clone();
+        let spec: RolloutSpec = serde_json::from_value(spec).ok()?;
+        Coverage::Rollout(spec.r#match)
+            .concerns(constraint)
+            .then(|| format!("the Rollout `{}` is broken; its last good version holds this", broken.id.name))
+    })
 }
 
 fn rule_of(name: &str, manifest: &Value) -> Option<portcullis_core::scope::Exemption> {

@@ -239,6 +239,17 @@ async fn choose(
             return stay(ports, last_good, &newest, reason, Verdict::Held, None).await;
         }
     }
+    let strange = accepted.filter(|accepted| !ports.source.contains(&accepted.revision));
+    if let Some(accepted) = strange.filter(|_| last_good.is_none() && !ports.config.source.allow_rewrite) {
+        let reason = format!(
+            "the revision in force, {}, is not in the history of `{}` at {}: it was rewritten, or source.url is \
+             another repository (to accept it: source.allowRewrite: true)",
+            accepted.revision.short(),
+            ports.config.source.branch,
+            newest.short()
+        );
+        return stay(ports, None, &newest, reason, Verdict::Held, None).await;
+    }
     let prepared = match ports.prepared(&newest).await {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -412,19 +423,24 @@ fn held_words(status: &plan::ConstraintStatus) -> String {
     }
 }
 
-/// The message of a held prune, with the command that allows exactly this.
+/// The message of a held prune, with the command that allows exactly this where a person may.
 pub fn prune_words(plan: &Plan, revision: &Revision) -> String {
     let count = plan.prune.objects.len();
+    let held = plan.prune.held.join("; ");
+    if count == 0 {
+        let names: Vec<String> = plan.prune.renamed.iter().map(|(old, _)| old.to_string()).collect();
+        return format!("the old names of renamed constraints stay for now: {held} ({})", names.join(", "));
+    }
     let names: Vec<String> = plan.prune.objects.iter().take(10).map(ToString::to_string).collect();
     let more = if count > 10 { format!(" and {} more", count - 10) } else { String::new() };
     let noun = if count == 1 { "object" } else { "objects" };
-    format!(
-        "prune of {count} {noun} is held: {} ({}{more}); to allow exactly this: portcullis sync --allow-prune {count} \
-         --revision {}",
-        plan.prune.held.join("; "),
-        names.join(", "),
-        revision.short()
-    )
+    let what = format!("prune of {count} {noun} is held: {held} ({}{more})", names.join(", "));
+    if plan.prune.allowable {
+        let revision = revision.short();
+        format!("{what}; to allow exactly this: portcullis sync --allow-prune {count} --revision {revision}")
+    } else {
+        format!("{what}; mend the errors first")
+    }
 }
 
 fn first_errors(prepared: &Prepared) -> String {
@@ -468,20 +484,28 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     if same && !outcome.changed() {
         return Ok(());
     }
-    ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
+    if let Some(event) = event_of(outcome, &known, ports.now()) {
+        // Told before it is recorded as known: a crash in between tells it twice, never not at all.
+        let told = ports.notifier.deliveries(&event, &ports.store, &ports.chance);
+        ports.store.enqueue(&told, ports.now()).await?;
+    }
+    ports.store.record_sync(&record).await
+}
+
+/// What those who want to hear of it are told: the reasons that were not there before.
+fn event_of(outcome: &SyncOutcome, known: &[String], at: Timestamp) -> Option<Event> {
     let event = match outcome.verdict {
-        Verdict::InStep => return Ok(()),
+        Verdict::InStep => return None,
         Verdict::Held => NotificationEvent::Hold,
         Verdict::Partial | Verdict::Refused | Verdict::Failed => NotificationEvent::SyncFailed,
     };
     let fresh: Vec<&String> = outcome.reasons.iter().filter(|reason| !known.contains(reason)).collect();
-    let Some(first) = fresh.first() else { return Ok(()) };
+    let first = fresh.first()?;
     let more = if fresh.len() > 1 { format!(" (and {} more)", fresh.len() - 1) } else { String::new() };
-    let event = Event {
+    Some(Event {
         revision: outcome.revision.clone(),
         details: serde_json::json!({"verdict": outcome.verdict, "reasons": fresh}),
-        ..Event::new(event, format!("sync {}: {first}{more}", outcome.verdict.words()), ports.now())
-    };
-    ports.store.enqueue(&ports.notifier.deliveries(&event, &ports.store, &ports.chance), ports.now()).await
+        ..Event::new(event, format!("sync {}: {first}{more}", outcome.verdict.words()), at)
+    })
 }

@@ -11,6 +11,7 @@ use crate::{
         State, Write, render,
         unit::{Context, Fate, UnitPlan, restore, ways_out},
     },
+    policy::{ConstraintSpec, TemplateSpec},
     rollout::{self, HOLD, Intents, PROMOTE, PersonIntent, RESUME, Situation, Strategy, Waiting},
 };
 
@@ -18,6 +19,7 @@ use crate::{
 struct Case<'a> {
     key: ObjectKey,
     desired: &'a DesiredConstraint,
+    template: Option<&'a TemplateSpec>,
     observed: &'a Observed,
     context: &'a Context<'a>,
 }
@@ -26,13 +28,13 @@ struct Case<'a> {
 pub(super) fn plan_constraint(
     plan: &mut UnitPlan,
     desired: &DesiredConstraint,
-    refused: Option<&str>,
+    (template, refused): (Option<&TemplateSpec>, Option<&str>),
     fate: &Fate,
     observed: &Observed,
     renames: &BTreeMap<ConstraintId, ConstraintId>,
     context: &Context<'_>,
 ) {
-    let case = Case { key: ObjectKey::Constraint(desired.id.clone()), desired, observed, context };
+    let case = Case { key: ObjectKey::Constraint(desired.id.clone()), desired, template, observed, context };
     let standing = observed.standing(&case.key, context.instance);
     let status = match standing {
         Standing::New => case.enter(plan, refused, fate, renames),
@@ -117,6 +119,7 @@ impl Case<'_> {
         };
         let mut record = self.record(stage, since, self.desired.hash.clone());
         record.acknowledged = None;
+        record.hold = old.as_ref().and_then(|(_, known)| known.intents.standing_hold().cloned());
         let write = self.write(&self.desired.manifest, stage, record, None, change, reason.clone());
         let mut status = self.status(State::Entering, Some(stage), None, reason);
         status.since = Some(since);
@@ -165,8 +168,21 @@ impl Case<'_> {
             Fate::InForce | Fate::Written if self.desired.hash == known.record.hash => {
                 self.decide(plan, known)
             }
+            Fate::InForce if self.is_judged_by_the_new_template(known) => {
+                self.new_version(plan, known, Change::Swap, stage, None)
+            }
             Fate::InForce | Fate::Written => self.changed(plan, known),
         }
+    }
+
+    /// Whether the constraint as it was written last, under the template in git, is what git has: then a swap of
+    /// the template was cut short before the constraint took over its new hash.
+    fn is_judged_by_the_new_template(&self, known: &Known) -> bool {
+        let written = render::without_exemptions(&known.manifest);
+        let hash = self
+            .template
+            .and_then(|template| Some(render::hash_of(template, &ConstraintSpec::from_json(&written).ok()?)));
+        hash.as_ref() == Some(&self.desired.hash)
     }
 
     /// The constraint's own text changed, its template did not (or may be replaced freely).
@@ -191,7 +207,7 @@ impl Case<'_> {
         {
             return self.new_version(plan, known, Change::Swap, stage, Some(promote.clone()));
         }
-        match self.desired.rollout.change.strategy {
+        match self.desired.strategy() {
             Strategy::Apply => self.new_version(plan, known, Change::Swap, stage, None),
             Strategy::Restart => self.new_version(plan, known, Change::Restart, Stage::Dryrun, None),
             Strategy::Shadow => self.hold_version(plan, known, &ways_out(&self.desired.id.to_string()), true),
@@ -380,6 +396,7 @@ impl Case<'_> {
             since,
             acknowledged: None,
             exempted: Vec::new(),
+            hold: None,
             content: None,
         }
     }
@@ -406,6 +423,9 @@ impl Case<'_> {
         {
             // Nothing of the content changed: the commit that last did stays named.
             record.revision = known.map(|known| known.record.revision.clone()).unwrap_or(record.revision);
+        }
+        if let Some(known) = known {
+            record.hold = known.intents.standing_hold().cloned();
         }
         let consumed = Self::consumed(known);
         let live = self.observed.live.get(&self.key);

@@ -46,6 +46,8 @@ pub struct PrunePlan {
     pub forgotten: Vec<ObjectKey>,
     /// Why the removals are held; empty where they go on.
     pub held: Vec<String>,
+    /// Whether a person may allow them all the same; not while anything is refused.
+    pub allowable: bool,
 }
 
 /// Which new constraints take over from which removed ones: same hash, added and removed in one revision.
@@ -169,6 +171,7 @@ fn hold(
         return;
     }
     let count = plan.objects.len() as u64;
+    plan.allowable = count > 0;
     if let (Some(allowed), Some(revision)) = (allowed, &desired.revision)
         && allowed.covers(count, revision)
     {

@@ -9,8 +9,8 @@ use crate::{
     document::Duration,
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{
-        Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase,
-        Record, Standing, State, Write, constraint::plan_constraint, render,
+        Change, ConstraintStatus, DesiredConstraint, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey,
+        Observed, Phase, Record, Standing, State, Write, constraint::plan_constraint, render,
     },
     rollout::{Evidence, Intents, PersonIntent, Strategy},
 };
@@ -90,7 +90,16 @@ pub fn plan_unit(
         plan.notices.push(format!("{key}: {why}"));
     }
     for constraint in unit.constraints.values() {
-        plan_constraint(&mut plan, constraint, unit.refused.as_deref(), &fate, observed, renames, context);
+        let template = unit.template.as_ref().map(|template| &template.spec);
+        plan_constraint(
+            &mut plan,
+            constraint,
+            (template, unit.refused.as_deref()),
+            &fate,
+            observed,
+            renames,
+            context,
+        );
     }
     if let Some(why) = &unit.refused {
         keep_unreadable(&mut plan, unit, why, observed, context);
@@ -231,7 +240,7 @@ fn changed_template(unit: &DesiredUnit, observed: &Observed, context: &Context<'
         }
         if stage.is_some_and(|stage| stage > Stage::Dryrun) {
             past.push(id.clone());
-            let its = desired.map_or(Strategy::Shadow, |desired| desired.rollout.change.strategy);
+            let its = desired.map_or(Strategy::Shadow, DesiredConstraint::strategy);
             strategy = Some(match (strategy, its) {
                 (None, its) => its,
                 (Some(Strategy::Shadow), _) | (_, Strategy::Shadow) => Strategy::Shadow,
@@ -279,6 +288,7 @@ fn template_write(
         since: known.filter(|_| same).map_or(context.now, |known| known.record.since),
         acknowledged: known.filter(|_| same).and_then(|known| known.record.acknowledged),
         exempted: Vec::new(),
+        hold: None,
         content: Some(render::content_digest(&content)),
     };
     let live = observed.live.get(key);
