@@ -57,8 +57,9 @@ enum Command {
 /// Look at the outbox and change it
 #[derive(Debug, clap::Args)]
 struct OutboxCommand {
-    #[command(flatten)]
-    config: ConfigArg,
+    /// The configuration file
+    #[arg(long, env = "PORTCULLIS_CONFIG", value_name = "FILE", global = true)]
+    config: Option<std::path::PathBuf>,
     #[command(flatten)]
     args: outbox::OutboxArgs,
 }
@@ -66,7 +67,8 @@ struct OutboxCommand {
 impl OutboxCommand {
     fn run(&self) -> Result<Exit, CliError> {
         shared::block_on(async {
-            let store = shared::store(&self.config, self.args.command.only_reads()).await?;
+            let config = ConfigArg { config: self.config.clone() };
+            let store = shared::store(&config, self.args.command.only_reads()).await?;
             let exit = outbox::run(&self.args, &store, jiff::Timestamp::now()).await;
             store.close().await;
             exit
@@ -76,6 +78,7 @@ impl OutboxCommand {
 
 /// Parses the arguments, runs the subcommand, prints its error and returns its exit code.
 pub fn main() -> ExitCode {
+    end_quietly_on_a_closed_pipe();
     let cli = Cli::parse();
     let result: Result<Exit, CliError> = match cli.command {
         Command::Run(args) => run::run(&args),
@@ -91,15 +94,31 @@ pub fn main() -> ExitCode {
         Command::Outbox(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "portcullis", &mut script);
+            anstream::print!("{}", String::from_utf8_lossy(&script));
             Ok(Exit::Ok)
         }
     };
     match result {
         Ok(exit) => exit.into(),
+        // Whoever read has seen enough.
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             error.print();
             error.exit.into()
         }
     }
+}
+
+/// Printing to a pipe whose reader has gone ends the program quietly, as other programs do.
+fn end_quietly_on_a_closed_pipe() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or_default();
+        if message.starts_with("failed printing to") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
 }

@@ -145,6 +145,10 @@ impl Daemon {
         let outcome = sync(&self.ports, None, &self.cancel).await;
         self.say(&outcome);
         self.readiness.ready(Part::Sync);
+        match self.ports.store.last_sync().await {
+            Ok(_) => self.readiness.ready(Part::Store),
+            Err(error) => self.readiness.not_ready(Part::Store, error_line(&error)),
+        }
         self.tell_expiring().await;
         if outcome.changed() && self.ports.config.audit.on_sync {
             self.synced.notify_one();

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod audit;
+pub mod changes;
 pub mod deliver;
 pub mod judge;
 pub mod notify;

@@ -11,8 +11,10 @@
 
 mod audit_local;
 mod check;
+mod cli;
 mod cluster;
 mod config;
+mod demo;
 mod e2e;
 mod git;
 mod objects;
@@ -24,6 +26,7 @@ mod store;
 mod support {
     pub mod generated;
     pub mod git_server;
+    pub mod program;
     pub mod receiver;
     pub mod repo;
 }

@@ -26,3 +26,6 @@ pub use evaluate::{EvaluationError, EvaluationLimits, Evaluator, Violation};
 pub use hash::{semantic_hash, template_hash};
 pub use schema::{ParameterSchema, SchemaError, SchemaMismatch};
 pub use template::{Module, RegoSource, RegoVersion, TemplateError, TemplateSpec};
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,10 @@ impl ConfigArg {
             let message = format!("the configuration {} has more than 1 MiB", path.display());
             return Err(CliError::new(message));
         }
-        Ok((path.clone(), std::fs::read(path).map_err(|error| failed(&error))?))
+        let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+        // Relative paths in the file are taken from its folder, wherever the program was started.
+        let absolute = std::path::absolute(path).map_err(|error| failed(&error))?;
+        Ok((absolute, bytes))
     }
 }
 
@@ -69,9 +72,19 @@ fn render(problems: &[Problem], bytes: &[u8]) -> String {
         problems.iter().filter(same_line).any(|other| other.code == config::SECRET_CODE)
     };
     let text = String::from_utf8_lossy(bytes);
+    // `user:password@` of an address is a secret whatever else is wrong with the line.
+    let holds_password = |problem: &Problem| {
+        let line = text.lines().nth(usize::try_from(problem.span.line).unwrap_or(0).saturating_sub(1));
+        line.is_some_and(|line| {
+            line.split("://")
+                .skip(1)
+                .any(|rest| rest.split('/').next().is_some_and(|host| host.contains('@')))
+        })
+    };
     let width = std::io::stderr().is_terminal().then_some(WIDTH);
     let one = |problem: &Problem| {
-        let shown = !holds_secret(&problem) && problem.file != config::ENVIRONMENT;
+        let shown =
+            !holds_secret(&problem) && !holds_password(problem) && problem.file != config::ENVIRONMENT;
         problems::text(std::slice::from_ref(problem), &|_| shown.then(|| text.clone().into_owned()), width)
     };
     problems.iter().map(one).collect::<Vec<_>>().concat()

@@ -65,6 +65,11 @@ impl CliError {
         self
     }
 
+    /// Whether it is only that nobody reads what is printed any more.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.causes.iter().any(|cause| cause.contains("Broken pipe"))
+    }
+
     /// Writes it to standard error, coloured on a terminal only.
     pub fn print(&self) {
         anstream::eprint!("{self}");

@@ -32,7 +32,9 @@ pub struct PlanArgs {
 /// Exit code 0, or 2 where it cannot run. Changes nothing.
 pub fn run(args: &PlanArgs) -> Result<Exit, CliError> {
     shared::block_on(async {
-        let ports = shared::reading(&args.config).await?;
+        let scratch =
+            tempfile::tempdir().map_err(|error| CliError::caused("cannot make a folder", &error))?;
+        let ports = shared::looking_ahead(&args.config, scratch.path()).await?;
         let (prepared, note) = newest(&ports).await?;
         let failed = |error: &dyn std::error::Error| CliError::caused("cannot plan", error);
         let view = view(&ports, &prepared).await.map_err(|error| failed(&error))?;
@@ -91,7 +93,12 @@ fn text(ports: &Ports, prepared: &Prepared, plan: &Plan, behind: Option<&Revisio
                 text.push_str(&line);
                 text.push_str(&impact(status));
             }
-            None => unchanged += 1,
+            None if status.would_block.is_empty() || status.stage == Some(Stage::Deny) => unchanged += 1,
+            None => {
+                let stage = status.stage.map_or("", Stage::as_str);
+                text.push_str(&format!("  = {}  stays at {stage}   {}\n", status.constraint, status.next));
+                text.push_str(&impact(status));
+            }
         }
     }
     for write in plan.writes.iter().filter(|write| write.key.is_template()) {

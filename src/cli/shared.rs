@@ -1,6 +1,6 @@
 //! What several commands need: the opened ports, the output format, tables.
 
-use std::{future::Future, io::IsTerminal as _, sync::Arc};
+use std::{future::Future, io::IsTerminal as _, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -46,6 +46,14 @@ pub async fn writing(config: &ConfigArg) -> Result<Ports, CliError> {
 pub async fn reading(config: &ConfigArg) -> Result<Ports, CliError> {
     let config = config.load()?.config;
     Ports::open_reading(config, Arc::new(SystemClock), Arc::new(Chance::from_system()))
+        .await
+        .map_err(|error| start(&error))
+}
+
+/// Loads the configuration and opens everything for a look ahead; nothing need have run here before.
+pub async fn looking_ahead(config: &ConfigArg, scratch: &Path) -> Result<Ports, CliError> {
+    let config = config.load()?.config;
+    Ports::open_looking_ahead(config, scratch, Arc::new(SystemClock), Arc::new(Chance::from_system()))
         .await
         .map_err(|error| start(&error))
 }
@@ -102,10 +110,22 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     Duration::from_millis(now.as_millisecond() - at.as_millisecond()).to_string()
 }
 
-/// Who runs this: the login name and the machine, as far as the environment says.
+/// Who runs this: the login name, else the name of the user id in the system's list, else the number.
 pub fn caller() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
+    let named = variable("USER").or_else(|| variable("LOGNAME"));
+    named.or_else(by_number).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn by_number() -> Option<String> {
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| name.to_owned())
+    });
+    Some(name.unwrap_or_else(|| format!("uid {id}")))
 }
 
 /// Opens the store alone.

@@ -162,6 +162,23 @@ impl GitSource {
         })
     }
 
+    /// Opens the cache that another process keeps, and changes nothing: where there is none of this source,
+    /// that is an error.
+    pub fn open_reading(settings: GitSettings) -> Result<Self, GitError> {
+        let address = check(&settings)?;
+        let cache = Cache::existing(&settings.cache, &address.to_string(), &settings.branch)
+            .ok_or_else(|| GitError::NoCache { path: settings.cache.clone() })?;
+        Ok(Self {
+            settings,
+            address,
+            cache,
+            state: CacheState::Kept,
+            fetching: Mutex::new(()),
+            files: RwLock::new(()),
+            damaged: AtomicBool::new(false),
+        })
+    }
+
     /// Asks the remote for the branch's newest commit and fetches nothing: whether URL, branch, credentials
     /// and certificates are right.
     pub fn probe(settings: &GitSettings) -> Result<Revision, GitError> {

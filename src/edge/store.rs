@@ -9,6 +9,7 @@ mod delivery;
 mod error;
 mod evidence;
 mod finding;
+mod history;
 mod intent;
 mod mirror;
 mod open;

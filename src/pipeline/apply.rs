@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use portcullis_core::{
     document::Duration,
     identity::{Revision, Stage},
-    plan::{Change, LiveObject, ObjectKey, Observed, Plan, Write},
+    plan::{LiveObject, ObjectKey, Observed, Plan, Write},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     edge::{
         cluster::{Acknowledgement, Cluster},
-        store::{Decision, Intent, MirrorChange, NewDelivery, Store},
+        store::{Decision, Intent, MirrorChange, Store, StoreError},
     },
     pipeline::{
         notify::{Event, Notifier},
@@ -190,7 +190,10 @@ impl Applier<'_> {
             Ok(hash) => Some(hash),
             // What restores enforcement goes on while the store is down.
             Err(_) if write.change.restores() => None,
-            Err(error) => return Err(format!("the store cannot be written: {error}; nothing was changed")),
+            Err(error) => {
+                let why = error_line(&error);
+                return Err(format!("the store cannot be written: {why}; nothing was changed"));
+            }
         };
         let recorded = manifest_hash.is_some();
 
@@ -234,20 +237,14 @@ impl Applier<'_> {
         let mut record = write.record.clone();
         record.acknowledged = record.acknowledged.or(Some(now));
         let row = mirror_row(&write.key, &record, manifest_hash, at);
-        let told = self.told(write, now);
-        let failed = |error| format!("it is in force, but the store could not say so: {error}");
+        let event = Event::of_decision(&intent.decision, &write.key, now);
+        let told =
+            event.map(|event| self.notifier.deliveries(&event, self.store, self.chance)).unwrap_or_default();
+        let failed = |error: StoreError| {
+            format!("it is in force, but the store could not say so: {}", error_line(&error))
+        };
         self.store.done(&intent.id, now, &told).await.map_err(failed)?;
         self.store.upsert_mirror(&row).await.map_err(failed)
-    }
-
-    /// Who is told of a move.
-    fn told(&self, write: &Write, at: Timestamp) -> Vec<NewDelivery> {
-        let event = match &write.change {
-            Change::Move(from, to) if to > from => Event::promotion(write, *from, *to, self.revision, at),
-            Change::Move(from, to) => Event::demotion(write, *from, *to, self.revision, at),
-            _ => return Vec::new(),
-        };
-        self.notifier.deliveries(&event, self.store, self.chance)
     }
 
     fn intent(&self, write: &Write, at: Timestamp) -> Intent {
@@ -372,19 +369,17 @@ impl Applier<'_> {
                 evidence: Value::Null,
             },
         };
-        self.store
-            .begin(&intent, &MirrorChange::Delete, None)
-            .await
-            .map_err(|error| format!("the store cannot be written: {error}; nothing was removed"))?;
+        self.store.begin(&intent, &MirrorChange::Delete, None).await.map_err(|error| {
+            format!("the store cannot be written: {}; nothing was removed", error_line(&error))
+        })?;
         if let Err(error) = self.cluster.delete(key, &live.version).await {
             let why = error_line(&error);
             self.drop_intent(true, &intent, &why).await;
             return Err(why);
         }
-        self.store
-            .done(&intent.id, self.clock.now(), &[])
-            .await
-            .map_err(|error| format!("it is removed, but the store could not say so: {error}"))?;
+        self.store.done(&intent.id, self.clock.now(), &[]).await.map_err(|error| {
+            format!("it is removed, but the store could not say so: {}", error_line(&error))
+        })?;
         progress.applied.done.push(Done {
             key: key.clone(),
             word: "removed",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use portcullis_core::{
     identity::{Revision, Stage},
-    plan::Write,
+    plan::ObjectKey,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     chance::Chance,
     config::{Notification, NotificationEvent},
-    edge::store::{NewDelivery, Store},
+    edge::store::{Decision, NewDelivery, Store},
 };
 
 /// Something worth telling; the body of the delivery is its JSON.
@@ -48,30 +48,22 @@ impl Event {
         }
     }
 
-    /// A constraint reached its next stage.
-    pub fn promotion(write: &Write, from: Stage, to: Stage, revision: &Revision, at: Timestamp) -> Self {
-        Self::moved(NotificationEvent::Promotion, "promoted", write, (from, to), revision, at)
-    }
-
-    /// A constraint was put back.
-    pub fn demotion(write: &Write, from: Stage, to: Stage, revision: &Revision, at: Timestamp) -> Self {
-        Self::moved(NotificationEvent::Demotion, "put back", write, (from, to), revision, at)
-    }
-
-    fn moved(
-        event: NotificationEvent,
-        word: &str,
-        write: &Write,
-        (from, to): (Stage, Stage),
-        revision: &Revision,
-        at: Timestamp,
-    ) -> Self {
-        Self {
-            revision: Some(revision.clone()),
-            object: Some(write.key.to_string()),
-            details: json!({"from": from, "to": to, "reason": write.reason, "hash": write.record.hash}),
-            ..Self::new(event, format!("{} {word} from {from} to {to}: {}", write.key, write.reason), at)
-        }
+    /// What a decision that was carried out has to tell: a constraint moved up or down, else nothing.
+    pub fn of_decision(decision: &Decision, key: &ObjectKey, at: Timestamp) -> Option<Self> {
+        let stage = |text: &Option<String>| text.as_deref().and_then(Stage::parse);
+        let (from, to) = (stage(&decision.from)?, stage(&decision.to)?);
+        let (change, reason) = decision.reason.split_once(": ")?;
+        let (event, word) = match change {
+            "promoted" => (NotificationEvent::Promotion, "promoted"),
+            "lowered" | "restarted" if to < from => (NotificationEvent::Demotion, "put back"),
+            _ => return None,
+        };
+        Some(Self {
+            revision: decision.revision.clone(),
+            object: Some(key.to_string()),
+            details: json!({"from": from, "to": to, "reason": reason, "hash": decision.hash}),
+            ..Self::new(event, format!("{key} {word} from {from} to {to}: {reason}"), at)
+        })
     }
 }
 

@@ -10,9 +10,13 @@ use portcullis_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::edge::{
-    cluster::{Acknowledgement, Cluster, ClusterError},
-    store::{MirrorChange, MirrorRow, Store, StoreError},
+use crate::{
+    chance::Chance,
+    edge::{
+        cluster::{Acknowledgement, Cluster, ClusterError},
+        store::{MirrorChange, MirrorRow, Store, StoreError},
+    },
+    pipeline::notify::{Event, Notifier},
 };
 
 /// What observing can fail at.
@@ -76,10 +80,13 @@ pub async fn observe(cluster: &dyn Cluster, store: &Store) -> Result<Observed, O
     Ok(Observed { live, mirror })
 }
 
-/// Finishes or drops what a crash left between intent and acknowledgement. Returns a line for each.
+/// Finishes or drops what a crash left between intent and acknowledgement; what is finished is told to those
+/// who would have heard of it. Returns a line for each.
 pub async fn recover(
     cluster: &dyn Cluster,
     store: &Store,
+    notifier: &Notifier,
+    chance: &Chance,
     now: Timestamp,
 ) -> Result<Vec<String>, ObserveError> {
     let open = store.open_intents().await?;
@@ -106,7 +113,9 @@ pub async fn recover(
             _ => false,
         };
         if finished {
-            store.done(&intent.intent.id, now, &[]).await?;
+            let event = Event::of_decision(&intent.intent.decision, &key, now);
+            let told = event.map(|event| notifier.deliveries(&event, store, chance)).unwrap_or_default();
+            store.done(&intent.intent.id, now, &told).await?;
             lines.push(format!("{key}: a write that was interrupted had reached the cluster"));
         } else {
             store.dropped(&intent.intent.id, "interrupted before it reached the cluster", now).await?;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -97,6 +98,28 @@ impl Ports {
         let store = Store::open_reading(&config.storage.url, &config.cluster.name, &config.instance)
             .await
             .map_err(StartError::Store)?;
+        let source = GitSource::open_reading(git_settings(&config)).map_err(StartError::Source)?;
+        Ok(Self::join(config, Arc::new(cluster), source, store, clock, chance))
+    }
+
+    /// Opens cluster and store to read, and the cache so that it can fetch, for a look ahead; where there is no
+    /// store yet, an empty one in `scratch` stands for it.
+    pub async fn open_looking_ahead(
+        config: Config,
+        scratch: &Path,
+        clock: Arc<dyn Clock>,
+        chance: Arc<Chance>,
+    ) -> Result<Self, StartError> {
+        let cluster = DirectoryCluster::existing(&config.cluster.directory);
+        let (url, cluster_name, instance) = (&config.storage.url, &config.cluster.name, &config.instance);
+        let store = match Store::open_reading(url, cluster_name, instance).await {
+            Err(StoreError::Absent { .. }) => {
+                let url = format!("sqlite://{}", scratch.join("empty.db").display());
+                Store::open(&url, cluster_name, instance).await
+            }
+            opened => opened,
+        };
+        let store = store.map_err(StartError::Store)?;
         Self::assemble(config, Arc::new(cluster), store, clock, chance)
     }
 
@@ -109,8 +132,19 @@ impl Ports {
         chance: Arc<Chance>,
     ) -> Result<Self, StartError> {
         let source = GitSource::open(git_settings(&config)).map_err(StartError::Source)?;
+        Ok(Self::join(config, cluster, source, store, clock, chance))
+    }
+
+    fn join(
+        config: Config,
+        cluster: Arc<dyn Cluster>,
+        source: GitSource,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        chance: Arc<Chance>,
+    ) -> Self {
         let notifier = Arc::new(Notifier::new(config.notifications.clone()));
-        Ok(Self {
+        Self {
             config: Arc::new(config),
             cluster,
             source: Arc::new(source),
@@ -121,7 +155,7 @@ impl Ports {
             undone: Arc::default(),
             cached: Arc::default(),
             templates: Arc::default(),
-        })
+        }
     }
 
     /// The present time.

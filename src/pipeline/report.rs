@@ -8,9 +8,9 @@ use portcullis_core::{
     identity::ConstraintId,
     plan::{ConstraintStatus, Plan},
     report::{
-        Change, ChangeKind, Cluster, ConstraintState, Engine, ExemptionState, Report, ReportFilter,
-        ReportFinding, ReportInput, ReportProblem, RolloutState, RunFacts, Score, Severity, Source,
-        SyncState, SyncStatus, TrendPoint, render_html, render_json, render_markdown,
+        Cluster, ConstraintState, Engine, ExemptionState, Report, ReportFilter, ReportFinding, ReportInput,
+        ReportProblem, RolloutState, RunFacts, Score, Severity, Source, SyncState, SyncStatus, TrendPoint,
+        render_html, render_json, render_markdown,
     },
 };
 
@@ -18,11 +18,10 @@ use crate::{
     config::{self, ReportFormat},
     edge::{
         git::GitError,
-        store::{
-            Cause, DecisionRow, NewDelivery, Outcome, ReportBody, ReportRecord, RunId, RunRow, StoreError,
-        },
+        store::{Cause, NewDelivery, ReportBody, ReportRecord, RunId, RunRow, StoreError},
     },
     pipeline::{
+        changes,
         ports::Ports,
         prepare::Prepared,
         sync::{SyncError, View, view},
@@ -31,8 +30,6 @@ use crate::{
 
 /// Runs shown in the trend.
 const TREND: u32 = 30;
-/// Decisions looked at for what changed.
-const HISTORY: u32 = 500;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +117,7 @@ pub async fn build(
         constraints,
         trend,
         previous_score,
-        changes: changes(ports, since).await?,
+        changes: changes::since(&ports.store, since).await?,
         sync: sync_state(ports, prepared.as_deref()).await?,
         filter,
     };
@@ -328,45 +325,6 @@ async fn trend(
         });
     }
     Ok((points, previous.map(|(_, value)| value)))
-}
-
-async fn changes(ports: &Ports, since: Option<Timestamp>) -> Result<Vec<Change>, ReportError> {
-    let decisions = ports.store.decisions(None, None, HISTORY).await?;
-    Ok(decisions
-        .into_iter()
-        .filter(|row| row.outcome == Outcome::Done)
-        .filter(|row| since.is_none_or(|since| row.decision.at > since))
-        .map(change)
-        .collect())
-}
-
-fn change(row: DecisionRow) -> Change {
-    let decision = row.decision;
-    let (word, why) = decision.reason.split_once(": ").unwrap_or(("", &decision.reason));
-    let what = match word {
-        "created" => ChangeKind::Added,
-        "renamed" => ChangeKind::Renamed,
-        "promoted" => ChangeKind::Promoted,
-        "lowered" | "restarted" => ChangeKind::Demoted,
-        "removed" => ChangeKind::Removed,
-        "restored" => ChangeKind::Restored,
-        "resumed" => ChangeKind::Resumed,
-        "held" => ChangeKind::Held,
-        "refused" => ChangeKind::Refused,
-        "exemptions" => ChangeKind::Exemption,
-        "updated" | "swapped" | "rewritten" => ChangeKind::Changed,
-        _ => ChangeKind::Other,
-    };
-    Change {
-        at: decision.at,
-        what,
-        object: format!("{}/{}", decision.kind, decision.name),
-        from: decision.from.clone().unwrap_or_default(),
-        to: decision.to.clone().unwrap_or_default(),
-        revision: decision.revision.clone(),
-        who: decision.who.clone(),
-        why: why.to_owned(),
-    }
 }
 
 async fn sync_state(ports: &Ports, prepared: Option<&Prepared>) -> Result<SyncState, ReportError> {

@@ -18,7 +18,7 @@ use crate::{
     config::NotificationEvent,
     edge::{
         git::GitError,
-        store::{Accepted, Action, Decision, PendingAction, StoreError, SyncRecord},
+        store::{Accepted, Action, PendingAction, StoreError, SyncRecord},
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
@@ -143,7 +143,9 @@ async fn pass(
     allow: Option<AllowPrune>,
     cancel: &CancellationToken,
 ) -> Result<SyncOutcome, SyncError> {
-    for line in observe::recover(ports.cluster.as_ref(), &ports.store, ports.now()).await? {
+    let recovered =
+        observe::recover(ports.cluster.as_ref(), &ports.store, &ports.notifier, &ports.chance, ports.now());
+    for line in recovered.await? {
         tracing::info!("{line}");
     }
     let accepted = ports.store.accepted().await?;
@@ -172,7 +174,7 @@ async fn pass(
     let applied = applier.apply(&plan, &view.observed).await;
 
     accept(ports, &prepared, accepted.as_ref(), &view.wanted.last_good).await?;
-    settle_actions(ports, &pending, &plan).await?;
+    settle_actions(ports, &pending, &plan, &applied).await?;
     let (weighed, said) = weigh(&prepared, &plan, &applied);
     verdict = verdict.max(weighed);
     reasons.extend(said);
@@ -376,12 +378,18 @@ fn allowed(pending: &[PendingAction]) -> Option<AllowPrune> {
 }
 
 /// Requests are good for one pass: carried out or not, they are used up, and the store says which.
-async fn settle_actions(ports: &Ports, pending: &[PendingAction], plan: &Plan) -> Result<(), SyncError> {
+async fn settle_actions(
+    ports: &Ports,
+    pending: &[PendingAction],
+    plan: &Plan,
+    applied: &Applied,
+) -> Result<(), SyncError> {
+    let removed = applied.done.iter().filter(|done| done.word == "removed").count();
     for action in pending {
         let outcome = if plan.prune.objects.is_empty() {
             "there was nothing to remove".to_owned()
         } else if plan.prune.held.is_empty() {
-            format!("{} objects removed", plan.prune.objects.len())
+            format!("{removed} of {} objects removed", plan.prune.objects.len())
         } else {
             format!("still held: {}", plan.prune.held.join("; "))
         };
@@ -483,30 +491,6 @@ fn advised(error: &GitError) -> String {
     }
 }
 
-/// A revision that was refused, whole or in part, gets its line in the history.
-async fn remember_refusal(ports: &Ports, outcome: &SyncOutcome, known: &[String]) -> Result<(), StoreError> {
-    let Some(tried) = outcome.tried.as_ref().filter(|tried| tried.bundle.has_errors()) else { return Ok(()) };
-    let Some(reason) = outcome.reasons.iter().find(|reason| reason.contains(tried.revision.short())) else {
-        return Ok(());
-    };
-    if known.contains(reason) {
-        return Ok(());
-    }
-    let decision = Decision {
-        at: ports.now(),
-        kind: "Revision".to_owned(),
-        name: tried.revision.short().to_owned(),
-        revision: Some(tried.revision.clone()),
-        from: None,
-        to: None,
-        hash: None,
-        who: "portcullis".to_owned(),
-        reason: format!("refused: {reason}"),
-        evidence: serde_json::Value::Null,
-    };
-    ports.store.record_decision(&decision).await
-}
-
 /// Records what changed since the last record, and tells those who want to hear of it.
 async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> {
     let last = ports.store.last_sync().await?;
@@ -524,7 +508,6 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     }
     ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
-    remember_refusal(ports, outcome, &known).await?;
     let event = match outcome.verdict {
         Verdict::InStep => return Ok(()),
         Verdict::Held => NotificationEvent::Hold,

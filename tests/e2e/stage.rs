@@ -49,6 +49,7 @@ pub struct Stage {
     pub ports: Ports,
     pub folder: tempfile::TempDir,
     settings: String,
+    starts: u64,
 }
 
 impl Stage {
@@ -66,10 +67,10 @@ impl Stage {
         let cluster = DirectoryCluster::open(folder.path().join("cluster")).unwrap();
         fs::write(folder.path().join("key"), KEY).unwrap();
         let config = configuration(folder.path(), &receiver, settings);
-        let ports = open(config, &cluster, &clock).await;
+        let ports = open(config, &cluster, &clock, 1).await;
         let daemon = Daemon::new(ports.clone(), Readiness::new(), CancellationToken::new());
         let settings = settings.to_owned();
-        let stage = Self { repo, receiver, clock, cluster, daemon, ports, folder, settings };
+        let stage = Self { repo, receiver, clock, cluster, daemon, ports, folder, settings, starts: 1 };
         stage.object("shop/cart.yaml", &documents::deployment("shop", "cart", "{app: cart, owner: shop}"));
         stage.object(
             "data/queue.yaml",
@@ -87,7 +88,8 @@ impl Stage {
     /// Starts another daemon over what is there.
     pub async fn start(&mut self) {
         let config = configuration(self.folder.path(), &self.receiver, &self.settings);
-        self.ports = open(config, &self.cluster, &self.clock).await;
+        self.starts += 1;
+        self.ports = open(config, &self.cluster, &self.clock, self.starts).await;
         self.daemon = Daemon::new(self.ports.clone(), Readiness::new(), CancellationToken::new());
     }
 
@@ -248,10 +250,12 @@ state: state
     Config::load(text.as_bytes(), &file, std::iter::empty()).unwrap().config
 }
 
-async fn open(config: Config, cluster: &DirectoryCluster, clock: &Arc<ManualClock>) -> Ports {
+/// Each start has its own seed, or identifiers would come twice.
+async fn open(config: Config, cluster: &DirectoryCluster, clock: &Arc<ManualClock>, seed: u64) -> Ports {
     let store = Store::open(&config.storage.url, &config.cluster.name, &config.instance).await.unwrap();
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    Ports::assemble(config, Arc::new(cluster.clone()), store, clock, Arc::new(Chance::from_seed(7))).unwrap()
+    Ports::assemble(config, Arc::new(cluster.clone()), store, clock, Arc::new(Chance::from_seed(seed)))
+        .unwrap()
 }
 
 /// What one pass came to.
@@ -307,4 +311,27 @@ fn owned(lines: &[&str]) -> Vec<String> {
 /// The time of the manual clock after so many minutes.
 pub fn minutes_after(at: Timestamp, minutes: i64) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond() + minutes * MINUTE).unwrap()
+}
+
+/// A stage on which `K8sLabels/owner` is at deny and `K8sLabels/tier` is held at dryrun by what it would block.
+pub async fn enforced(settings: &str) -> Stage {
+    let stage = Stage::with(settings).await;
+    let files = [
+        ("rollouts.yaml", documents::rollout("Shadow")),
+        ("labels/template.yaml", documents::labels("K8sLabels", "")),
+        ("labels/owner.yaml", documents::wants("K8sLabels", "owner", "owner", "deny")),
+        ("labels/tier.yaml", documents::wants("K8sLabels", "tier", "tier", "deny")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    stage.push("labels", &files).await.came_to(
+        Verdict::InStep,
+        &[
+            "created ConstraintTemplate/k8slabels",
+            "created K8sLabels/owner dryrun",
+            "created K8sLabels/tier dryrun",
+        ],
+    );
+    stage.soak().await.did(&["promoted K8sLabels/owner dryrun → warn"]);
+    stage.soak().await.did(&["promoted K8sLabels/owner warn → deny"]);
+    stage
 }

@@ -154,7 +154,13 @@ impl Case<'_> {
                 if stage > Stage::Dryrun {
                     self.weaken(plan, known);
                 }
-                self.new_version(plan, known, Change::Restart, Stage::Dryrun, None)
+                let status = self.new_version(plan, known, Change::Restart, Stage::Dryrun, None);
+                // It is at dryrun by then: only one of the two writes is the way down.
+                let before = plan.writes.last_mut().and_then(|write| write.before.as_mut());
+                if let Some(before) = before {
+                    before.stage = Some(Stage::Dryrun);
+                }
+                status
             }
             Fate::InForce | Fate::Written if self.desired.hash == known.record.hash => {
                 self.decide(plan, known)
@@ -317,7 +323,11 @@ impl Case<'_> {
             record,
             Some(known),
             Change::Cosmetic,
-            "changed in git, verdicts stay the same".to_owned(),
+            if known.record.content.is_some() {
+                "changed in git, verdicts stay the same".to_owned()
+            } else {
+                "its state is taken over from the object".to_owned()
+            },
         );
         write.evidence = decision.evidence.clone();
         let content_same = known.record.content.is_some() && known.record.content == write.record.content;

@@ -189,13 +189,19 @@ fn hold(
         ));
     }
     for kind in plan.objects.iter().map(ObjectKey::unit).collect::<BTreeSet<_>>() {
+        // What was weakened by hand counts as it was decided.
         let at_deny: Vec<&ObjectKey> = observed
             .live
             .iter()
             .filter(|(key, live)| {
+                let decided = match observed.standing(key, instance) {
+                    Standing::Known(known) => known.record.stage,
+                    _ => None,
+                };
                 !key.is_template()
                     && key.unit() == kind
-                    && render::live_stage(&live.manifest) == Some(Stage::Deny)
+                    && (decided == Some(Stage::Deny)
+                        || render::live_stage(&live.manifest) == Some(Stage::Deny))
             })
             .map(|(key, _)| key)
             .collect();

@@ -56,15 +56,15 @@ pub(super) fn exceeded<'text>(tokens: &[Token<'text>]) -> Option<(Token<'text>, 
         }
         match token.text {
             "(" | "[" | "{" => {
-                let doubles = token.text != "(";
-                doubled += u32::from(doubles);
-                open.push((doubles, 0));
+                let rereads = token.text != "(";
+                doubled += u32::from(rereads);
+                open.push((rereads, 0));
                 if open.len() > MAX_NESTING + 1 {
                     return fail(format!("expected at most {MAX_NESTING} brackets within one another"));
                 }
             }
             ")" | "]" | "}" if open.len() > 1 => {
-                doubled -= u32::from(open.pop().is_some_and(|(doubles, _)| doubles));
+                doubled -= u32::from(open.pop().is_some_and(|(rereads, _)| rereads));
             }
             _ => {}
         }

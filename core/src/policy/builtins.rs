@@ -304,12 +304,9 @@ fn check_arguments(name: &str, args: &[Value]) -> Result<(), Grown> {
 }
 
 /// The value of a function, unless it is too large; trouble is remembered.
-fn bounded<E: std::error::Error + Send + Sync + 'static, R: From<E>>(
-    shared: &Shared,
-    result: Result<Option<Value>, E>,
-) -> Result<Value, R>
+fn bounded<E: std::error::Error, R>(shared: &Shared, result: Result<Option<Value>, E>) -> Result<Value, R>
 where
-    R: From<Grown>,
+    R: From<E> + From<Grown>,
 {
     let value = match result {
         Ok(value) => value.unwrap_or(Value::Undefined),
@@ -340,6 +337,3 @@ fn nowhere(arity: usize) -> Option<(Span, Vec<Ref<Expr>>)> {
     let params = (0..arity).map(|_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 }));
     Some((span.clone(), params.collect()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,11 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
-use regorus::{Engine, PolicyLengthConfig, Value, utils::limits::ExecutionTimerConfig};
+use regorus::{
+    Engine, PolicyLengthConfig, Value,
+    unstable::{Expr, Rule, RuleHead, Span},
+    utils::limits::ExecutionTimerConfig,
+};
 
 use super::{
     auditability::{Auditability, auditability},
@@ -14,6 +18,7 @@ use super::{
     modules::{self, Parsed, engine_problem},
     template::{RegoSource, RegoVersion, TemplateSpec},
     uses::uses,
+    walk::rule_ref,
 };
 
 /// One thing that is wrong with a Rego module.
@@ -120,21 +125,8 @@ fn compile_modules(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
             Err(found) => problems.extend(found),
         }
     }
-    let has_violation = |entry: &Parsed<'_>| {
-        entry
-            .tree
-            .policy
-            .iter()
-            .any(|rule| entry.rule_path(rule).get(2).map(String::as_str) == Some("violation"))
-    };
-    if let Some(entry) = parsed.first().filter(|entry| entry.module.pointer == rego.entry.pointer)
-        && !has_violation(entry)
-    {
-        let span = &entry.tree.package.span;
-        let mut problem =
-            entry.problem(span.start as usize..span.end as usize, "PC0110", "there is no rule `violation`");
-        problem.hint = Some("Gatekeeper asks for violation[{\"msg\": msg}]".to_owned());
-        problems.push(problem);
+    if let Some(entry) = parsed.first().filter(|entry| entry.module.pointer == rego.entry.pointer) {
+        problems.extend(check_violation(entry));
     }
     // What a broken module defines is unknown, so what others call in it cannot be told.
     if !problems.is_empty() {
@@ -153,6 +145,59 @@ fn compile_modules(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
         return Err(sorted(problems));
     }
     prepare(rego, &parsed, &texts)
+}
+
+/// The entry module has `violation`, and it looks like `violation[{"msg": msg}]`.
+fn check_violation(entry: &Parsed<'_>) -> Vec<RegoProblem> {
+    const HINT: &str =
+        "Gatekeeper asks for violation[{\"msg\": msg}], or for violation contains {\"msg\": msg}";
+    let problem = |span: &Span, message: &str| {
+        let mut problem = entry.problem(span.start as usize..span.end as usize, "PC0110", message);
+        problem.hint = Some(HINT.to_owned());
+        problem
+    };
+    let mut found = false;
+    let mut problems = Vec::new();
+    for rule in &entry.tree.policy {
+        if entry.rule_path(rule).get(2).map(String::as_str) != Some("violation") {
+            continue;
+        }
+        found = true;
+        let span = rule_ref(rule).span();
+        match rule.as_ref() {
+            Rule::Spec { head: RuleHead::Set { key: Some(key), .. }, .. } => match key.as_ref() {
+                Expr::Object { fields, .. } => {
+                    let has_msg = fields.iter().any(|(_, key, _)| match key.as_ref() {
+                        Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                            value.as_string().is_ok_and(|key| key.as_ref() == "msg")
+                        }
+                        // A computed key may be anything.
+                        _ => true,
+                    });
+                    if !has_msg {
+                        problems.push(problem(span, "`violation` has no msg"));
+                    }
+                }
+                Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } => {
+                    problems.push(problem(span, "expected an object with msg as what `violation` holds"));
+                }
+                _ => {}
+            },
+            Rule::Spec { head: RuleHead::Func { .. }, .. } => {
+                problems.push(problem(span, "`violation` is a function: expected a set"));
+            }
+            Rule::Spec { head: RuleHead::Compr { assign: None, refr, .. }, .. }
+                if matches!(refr.as_ref(), Expr::Var { .. }) =>
+            {
+                problems.push(problem(span, "`violation` is true or false: expected a set"));
+            }
+            _ => {}
+        }
+    }
+    if !found {
+        problems.push(problem(&entry.tree.package.span, "there is no rule `violation`"));
+    }
+    problems
 }
 
 fn sorted(mut problems: Vec<RegoProblem>) -> Vec<RegoProblem> {

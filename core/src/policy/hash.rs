@@ -51,8 +51,7 @@ impl Form {
 
     fn finish(self) -> PolicyHash {
         let digest = self.0.finalize();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        PolicyHash::new(format!("v1:{hex}"))
+        PolicyHash::new(format!("v1:{digest:x}"))
     }
 
     fn tag(&mut self, tag: u8) {
@@ -102,7 +101,7 @@ impl Form {
         }
         self.section("schema");
         if let Ok(schema) = ParameterSchema::new(template) {
-            self.json(&schema.normal_form())
+            self.json(&schema.normal_form());
         } else {
             self.tag(if template.legacy_schema { b'l' } else { b's' });
             self.json(template.schema.as_ref().unwrap_or(&Value::Null));
@@ -160,7 +159,7 @@ impl Form {
                 self.tag(b'O');
                 self.count(map.len());
                 let mut keys: Vec<_> = map.iter().collect();
-                keys.sort_by_key(|(a, _)| *a);
+                keys.sort_by_key(|(key, _)| *key);
                 for (key, value) in keys {
                     self.text(key);
                     self.json(value);

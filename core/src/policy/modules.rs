@@ -42,10 +42,9 @@ impl Parsed<'_> {
         let start = self.edited.original_offset(range.start);
         let text = &self.module.text;
         let (line, column) = place_of(text, start);
-        let length = self
-            .edited
-            .text
-            .get(range)
+        let end = self.edited.original_offset(range.end).max(start);
+        let length = text
+            .get(start..end)
             .and_then(|part| part.lines().next())
             .map_or(1, |part| u32::try_from(part.chars().count()).unwrap_or(1).max(1));
         let pointer = self.module.pointer.clone();
@@ -53,7 +52,7 @@ impl Parsed<'_> {
     }
 
     /// The bytes an expression takes in the mended text, quotes included.
-    pub fn range(&self, tokens: &[Token<'_>], expr: &Expr) -> std::ops::Range<usize> {
+    pub fn range(tokens: &[Token<'_>], expr: &Expr) -> std::ops::Range<usize> {
         let span = expr.span();
         let (start, end) = (span.start as usize, span.end as usize);
         let first = tokens.partition_point(|token| token.start <= start).checked_sub(1);

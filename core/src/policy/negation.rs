@@ -21,7 +21,9 @@ pub(super) fn hoisted<'a>(negated: &'a Ref<Expr>, is_reference: &dyn Fn(&str) ->
     let mut found = Vec::new();
     match negated.as_ref() {
         Expr::Call { fcn, params, .. } if fcn.span().text() != "print" => {
-            params.iter().for_each(|param| argument(param, is_reference, &mut found));
+            for param in params {
+                argument(param, is_reference, &mut found);
+            }
         }
         Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. }
         | Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
@@ -32,14 +34,17 @@ pub(super) fn hoisted<'a>(negated: &'a Ref<Expr>, is_reference: &dyn Fn(&str) ->
             found.push(Hoisted { expr: negated, binds: true });
         }
         expr if is_infix(expr) => {
-            below(expr).exprs.into_iter().for_each(|part| argument(part, is_reference, &mut found));
+            for part in below(expr).exprs {
+                argument(part, is_reference, &mut found);
+            }
         }
         _ => operand(negated, is_reference, &mut found),
     }
     found
 }
 
-fn is_infix(expr: &Expr) -> bool {
+/// Whether an expression is made by an operator.
+pub(super) fn is_infix(expr: &Expr) -> bool {
     matches!(
         expr,
         Expr::BoolExpr { .. }
@@ -81,7 +86,9 @@ fn argument<'a>(expr: &'a Ref<Expr>, is_reference: &dyn Fn(&str) -> bool, found:
         Expr::Call { .. } => found.push(Hoisted { expr, binds: true }),
         other if is_infix(other) => found.push(Hoisted { expr, binds: true }),
         Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => {
-            below(expr).exprs.into_iter().for_each(|part| argument(part, is_reference, found));
+            for part in below(expr).exprs {
+                argument(part, is_reference, found);
+            }
         }
         _ => {}
     }

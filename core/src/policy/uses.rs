@@ -1,16 +1,18 @@
 //! What the rules of a module use: functions, other rules, `data`, variables; and the changes that give
-//! its negations OPA's meaning.
+//! its negations and its arithmetic OPA's meaning.
+
+mod rewrite;
 
 use std::collections::BTreeSet;
 
 use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Query, Ref, Rule};
 
 use super::{
-    builtins::{self, function_of},
+    builtins,
     compile::RegoProblem,
-    edits::{Edit, Edited},
+    edits::Edit,
     modules::Parsed,
-    negation::hoisted,
+    negation::is_infix,
     tokens::{Token, tokenize},
     walk::{Step, below, bodies, declared, head_exprs, of_statement, path, pattern_names, rule_args},
 };
@@ -95,7 +97,9 @@ impl Visitor<'_> {
         self.named.clear();
         self.depth = 0;
         let mut args = Vec::new();
-        rule_args(rule).iter().for_each(|arg| pattern_names(arg, &mut args));
+        for arg in rule_args(rule) {
+            pattern_names(arg, &mut args);
+        }
         self.scopes = vec![args];
         // The head sees what the bodies declare.
         let mut names: Vec<String> = bodies(rule).flat_map(|query| declared(query)).collect();
@@ -237,91 +241,6 @@ impl Visitor<'_> {
         }
     }
 
-    fn negation(&mut self, statement: &LiteralStmt, negated: &Ref<Expr>) {
-        let found =
-            hoisted(negated, &|name| name != "input" && name != "data" && self.global(name).is_some());
-        let already = self.edits.len();
-        let calls: Vec<*const Expr> =
-            found.iter().filter(|one| one.binds).map(|one| std::ptr::from_ref(one.expr.as_ref())).collect();
-        self.negated_parts(negated, &calls);
-        if found.is_empty() {
-            return;
-        }
-        let text = &self.parsed.edited.text;
-        let mut inner: Vec<Edit> = self.edits.split_off(already);
-        let mut before = String::new();
-        let with = statement.with_mods.first().map(|first| {
-            let start = first.span.start as usize;
-            let end = self.end_of(statement.span.end as usize);
-            text.get(start..end).unwrap_or_default()
-        });
-        for one in found {
-            let range = self.parsed.range(self.tokens, one.expr);
-            let (within, rest): (Vec<Edit>, Vec<Edit>) =
-                inner.into_iter().partition(|edit| edit.is_within(&range));
-            inner = rest;
-            let within = within.into_iter().map(|edit| Edit { at: edit.at - range.start, ..edit }).collect();
-            let part = Edited::new(text.get(range.clone()).unwrap_or_default(), within).text;
-            self.hoists += 1;
-            let name = format!("__pc{}", self.hoists);
-            before.push_str(&format!("{name} := {part}"));
-            if let Some(with) = with {
-                before.push_str(&format!(" {with}"));
-            }
-            before.push_str("; ");
-            inner.push(Edit::replace(range.start, range.len(), name));
-        }
-        let start = statement.span.start as usize;
-        let at = self.tokens.partition_point(|token| token.start < start);
-        let alone = at.checked_sub(1).and_then(|at| self.tokens.get(at)).is_some_and(|token| token.is("if"));
-        self.edits.extend(inner);
-        if alone {
-            self.edits.push(Edit::insert(start, format!("{{ {before}")));
-            self.edits.push(Edit::close(self.end_of(statement.span.end as usize), " }"));
-        } else {
-            self.edits.push(Edit::insert(start, before));
-        }
-    }
-
-    /// The end of the token that ends at or around an offset: the engine leaves quotes out.
-    fn end_of(&self, offset: usize) -> usize {
-        let last = self.tokens.partition_point(|token| token.start < offset).checked_sub(1);
-        last.and_then(|at| self.tokens.get(at)).map_or(offset, Token::end)
-    }
-
-    /// Visits a negated expression; the calls that are made before it bind as outside.
-    fn negated_parts(&mut self, expr: &Ref<Expr>, calls: &[*const Expr]) {
-        if calls.contains(&std::ptr::from_ref(expr.as_ref())) {
-            self.expr(expr, Mode::Binding);
-            return;
-        }
-        match expr.as_ref() {
-            Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => {
-                for part in below(expr).exprs {
-                    self.negated_parts(part, calls);
-                }
-            }
-            Expr::Call { fcn, params, .. } => {
-                self.call(expr, fcn, params.len());
-                for param in params {
-                    self.negated_parts(param, calls);
-                }
-            }
-            Expr::RefBrack { .. } | Expr::RefDot { .. } => {
-                self.reference(expr, Mode::Negated, &mut |this, part| this.negated_parts(part, calls));
-            }
-            Expr::BoolExpr { .. }
-            | Expr::BinExpr { .. }
-            | Expr::AssignExpr { .. }
-            | Expr::Membership { .. } => {
-                for part in below(expr).exprs {
-                    self.negated_parts(part, calls);
-                }
-            }
-            _ => self.expr(expr, Mode::Negated),
-        }
-    }
-
     fn call(&mut self, expr: &Ref<Expr>, function: &Ref<Expr>, arguments: usize) {
         let (first, steps) = path(function);
         let mut name = vec![first.span().text().to_owned()];
@@ -330,7 +249,7 @@ impl Visitor<'_> {
                 name.push(step);
             }
         }
-        let range = self.parsed.range(self.tokens, function);
+        let range = Parsed::range(self.tokens, function);
         self.uses.calls.push(Call { name, arguments, range });
         if let Expr::Call { fcn, params, .. } = expr.as_ref()
             && fcn.span().text() == "sprintf"
@@ -349,7 +268,7 @@ impl Visitor<'_> {
         if let (Some(text), Expr::Array { items, .. }) = (text, values.as_ref())
             && let Some(message) = builtins::sprintf_mismatch(text, items.len())
         {
-            let range = self.parsed.range(self.tokens, format);
+            let range = Parsed::range(self.tokens, format);
             let mut problem = self.parsed.problem(range, "PC0115", message);
             problem.hint = Some("each verb takes one value; write %% for a percent sign".to_owned());
             self.problems.push(problem);
@@ -362,7 +281,7 @@ impl Visitor<'_> {
         match first.as_ref() {
             Expr::Var { span, .. } => {
                 let name = span.text();
-                let range = self.parsed.range(self.tokens, expr);
+                let range = Parsed::range(self.tokens, expr);
                 if let Some(mut full) = self.global(name) {
                     let known = steps.into_iter().map_while(|step| match step {
                         Step::Name(name) => Some(name),
@@ -386,7 +305,7 @@ impl Visitor<'_> {
                         if mode == Mode::Binding {
                             self.bound.insert(span.text().to_owned());
                         } else if span.text() == "_" {
-                            let range = self.parsed.range(self.tokens, index);
+                            let range = Parsed::range(self.tokens, index);
                             let mut problem = self.parsed.problem(
                                 range,
                                 "PC0104",
@@ -410,24 +329,6 @@ impl Visitor<'_> {
         }
     }
 
-    /// An operator becomes a call of the function that calculates as OPA does.
-    fn arithmetic(&mut self, expr: &Ref<Expr>, lhs: &Ref<Expr>, rhs: &Ref<Expr>, mode: Mode) {
-        let range = self.parsed.range(self.tokens, expr);
-        let behind = self.parsed.range(self.tokens, lhs).end;
-        let first = self.tokens.partition_point(|token| token.start < behind);
-        let operator = self.tokens.iter().skip(first).find(|token| !token.is(")"));
-        let function = operator.and_then(|operator| Some((operator, function_of(operator.text)?)));
-        if let Some((_, function)) = function {
-            self.edits.push(Edit::insert(range.start, format!("{function}(")));
-        }
-        self.expr(lhs, mode);
-        self.expr(rhs, mode);
-        if let Some((operator, _)) = function {
-            self.edits.push(Edit::replace(operator.start, operator.text.len(), ","));
-            self.edits.push(Edit::close(range.end, ")"));
-        }
-    }
-
     fn expr(&mut self, expr: &Ref<Expr>, mode: Mode) {
         self.deeper(1, |this| match expr.as_ref() {
             Expr::Var { .. } => this.reference(expr, mode, &mut |_, _| {}),
@@ -442,7 +343,18 @@ impl Visitor<'_> {
             }
             Expr::ArithExpr { lhs, rhs, .. } => this.arithmetic(expr, lhs, rhs, mode),
             Expr::UnaryExpr { span, expr: operand, .. } => {
-                let end = this.parsed.range(this.tokens, expr).end;
+                let range = Parsed::range(this.tokens, expr);
+                let end = range.end;
+                if is_infix(operand) {
+                    // To the engine the sign is that of all that follows.
+                    let mut problem = this.parsed.problem(
+                        range,
+                        "PC0117",
+                        "a minus sign before an expression is not supported",
+                    );
+                    problem.hint = Some("write `0 - x`, with parentheses where they are needed".to_owned());
+                    this.problems.push(problem);
+                }
                 this.edits.push(Edit::replace(span.start as usize, 1, "__minus(0, "));
                 this.expr(operand, mode);
                 this.edits.push(Edit::close(end, ")"));

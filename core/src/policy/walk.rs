@@ -73,8 +73,7 @@ pub(super) fn rule_ref(rule: &Rule) -> &Ref<Expr> {
 /// The arguments of a function.
 pub(super) fn rule_args(rule: &Rule) -> &[Ref<Expr>] {
     match rule {
-        Rule::Default { args, .. } => args,
-        Rule::Spec { head: RuleHead::Func { args, .. }, .. } => args,
+        Rule::Default { args, .. } | Rule::Spec { head: RuleHead::Func { args, .. }, .. } => args,
         Rule::Spec { .. } => &[],
     }
 }
@@ -121,10 +120,14 @@ pub(super) fn pattern_names(pattern: &Expr, names: &mut Vec<String>) {
     match pattern {
         Expr::Var { span, .. } => names.push(span.text().to_owned()),
         Expr::Array { items, .. } | Expr::Set { items, .. } => {
-            items.iter().for_each(|item| pattern_names(item, names));
+            for item in items {
+                pattern_names(item, names);
+            }
         }
         Expr::Object { fields, .. } => {
-            fields.iter().for_each(|(_, _, value)| pattern_names(value, names));
+            for (_, _, value) in fields {
+                pattern_names(value, names);
+            }
         }
         _ => {}
     }

@@ -112,7 +112,10 @@ pub fn decide(situation: &Situation<'_>, now: Timestamp) -> Decision {
     let next = next_stage(situation.rollout, situation.stage, situation.target);
     let mut decision = match next {
         Some(next) => toward(situation, next, now),
-        None => stay(Waiting::AtTarget, at_rest(situation)),
+        None => match situation.hold {
+            Some(hold) => stay(Waiting::Held, format!("held by {} · {}", hold.words(), at_rest(situation))),
+            None => stay(Waiting::AtTarget, at_rest(situation)),
+        },
     };
     if let Some(promote) = situation.promote {
         decision = by_person(situation, promote, next, decision);

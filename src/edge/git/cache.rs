@@ -64,15 +64,28 @@ pub(super) struct Cache {
 impl Cache {
     /// Opens the cache at `path`, or makes it where there is none that can be used.
     pub(super) fn open(path: &Path, source: &str, branch: &str) -> Result<(Self, CacheState), GitError> {
-        let name = branch.replace('%', "%25").replace('/', "%2F");
-        let fetched = format!("refs/portcullis/fetched/{name}");
-        let cache = Self { path: path.to_owned(), source: source.to_owned(), fetched };
+        let cache = Self::of(path, source, branch);
         let state = cache.inspect()?;
         match state {
             CacheState::Kept | CacheState::PartlyDamaged => cache.sweep(),
             _ => cache.make()?,
         }
         Ok((cache, state))
+    }
+
+    fn of(path: &Path, source: &str, branch: &str) -> Self {
+        let name = branch.replace('%', "%25").replace('/', "%2F");
+        let fetched = format!("refs/portcullis/fetched/{name}");
+        Self { path: path.to_owned(), source: source.to_owned(), fetched }
+    }
+
+    /// The cache as it is, for those who only read; nothing is made or moved. `None` where there is none of
+    /// this source.
+    pub(super) fn existing(path: &Path, source: &str, branch: &str) -> Option<Self> {
+        let cache = Self::of(path, source, branch);
+        let marker = fs::read_to_string(path.join(MARKER)).ok()?;
+        let written = marker.strip_prefix(FORMAT)?.strip_prefix('\n')?;
+        (written.trim_end() == source && cache.repository().is_ok()).then_some(cache)
     }
 
     fn inspect(&self) -> Result<CacheState, GitError> {

@@ -20,6 +20,12 @@ pub enum GitError {
         /// What to do.
         hint: &'static str,
     },
+    /// There is no cache of this source, and this process only reads.
+    #[error("there is no git cache of this source in {}", path.display())]
+    NoCache {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The token or password could not be read.
     #[error("source.auth: the credentials cannot be read")]
     Credentials {
@@ -214,6 +220,9 @@ impl GitError {
             Self::Setting { hint, .. } => (*hint).to_owned(),
             Self::CaFile { .. } | Self::Credentials { .. } => {
                 "check that the file exists and that this process may read it".to_owned()
+            }
+            Self::NoCache { .. } => {
+                "`portcullis run` or `portcullis sync --once` with this configuration makes it".to_owned()
             }
             Self::NotARepository { .. } => {
                 "check source.url; some servers say this of a repository that the credentials may not read"

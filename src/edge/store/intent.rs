@@ -58,7 +58,7 @@ impl Outcome {
         }
     }
 
-    fn parse(text: String) -> Result<Self, StoreError> {
+    pub(super) fn parse(text: String) -> Result<Self, StoreError> {
         match text.as_str() {
             "pending" => Ok(Self::Pending),
             "done" => Ok(Self::Done),
@@ -132,23 +132,6 @@ struct IntentRow {
     mirror: String,
     manifest_hash: Option<String>,
     begun: i64,
-}
-
-#[derive(FromRow)]
-struct HistoryRow {
-    id: i64,
-    at: i64,
-    kind: String,
-    name: String,
-    revision: Option<String>,
-    from_stage: Option<String>,
-    to_stage: Option<String>,
-    hash: Option<String>,
-    who: String,
-    reason: String,
-    evidence: String,
-    outcome: String,
-    why: String,
 }
 
 impl Store {
@@ -253,48 +236,6 @@ impl Store {
         self.put_decision(&mut tx, decision, None, Outcome::Done).await?;
         tx.commit().await?;
         Ok(())
-    }
-
-    /// The newest decisions, newest first, of one kind or one object where given.
-    pub async fn decisions(
-        &self,
-        kind: Option<&str>,
-        name: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<DecisionRow>, StoreError> {
-        let rows: Vec<HistoryRow> = sqlx::query_as(
-            "SELECT id, at, kind, name, revision, from_stage, to_stage, hash, who, reason, evidence, outcome, \
-             why FROM decisions WHERE cluster = $1 AND instance = $2 \
-             AND ($3 = '' OR kind = $3) AND ($4 = '' OR name = $4) ORDER BY id DESC LIMIT $5",
-        )
-        .bind(self.cluster())
-        .bind(self.instance())
-        .bind(kind.unwrap_or_default())
-        .bind(name.unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(self.reader())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(DecisionRow {
-                    id: row.id,
-                    decision: Decision {
-                        at: timestamp(row.at),
-                        kind: row.kind,
-                        name: row.name,
-                        revision: row.revision.map(Revision::new),
-                        from: row.from_stage,
-                        to: row.to_stage,
-                        hash: row.hash.map(PolicyHash::new),
-                        who: row.who,
-                        reason: row.reason,
-                        evidence: from_json("the evidence of a decision", &row.evidence)?,
-                    },
-                    outcome: Outcome::parse(row.outcome)?,
-                    why: row.why,
-                })
-            })
-            .collect()
     }
 
     async fn put_decision(

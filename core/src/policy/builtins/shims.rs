@@ -52,7 +52,7 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
     ("cast_string", 1, |args| only(args, |value| matches!(value, Value::String(_)))),
     ("crypto.sha256", 1, |args| {
         let digest = Sha256::digest(text(args, 0)?.as_bytes());
-        Some(Value::from(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        Some(Value::from(format!("{digest:x}")))
     }),
     ("indexof", 2, |args| {
         let (base, search) = (text(args, 0)?, text(args, 1)?);
@@ -246,7 +246,8 @@ fn replace_all(base: &str, pairs: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(base.len());
     let mut rest = base;
     while let Some(c) = rest.chars().next() {
-        if let Some((key, value)) = pairs.iter().find(|(key, _)| !key.is_empty() && rest.starts_with(key)) {
+        let found = pairs.iter().find(|(key, _)| !key.is_empty() && rest.starts_with(key));
+        if let Some((key, value)) = found {
             out.push_str(value);
             rest = rest.get(key.len()..).unwrap_or_default();
         } else {

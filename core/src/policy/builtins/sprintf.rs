@@ -146,12 +146,12 @@ impl Printer<'_> {
             if verb == '%' {
                 self.out.push('%');
             } else if !self.good_index {
-                self.out.push_str(&format!("%!{verb}(BADINDEX)"));
+                self.bad(verb, "BADINDEX");
             } else if let Some(arg) = self.args.get(self.next) {
                 self.next += 1;
                 self.out.push_str(&print(arg, verb, flags));
             } else {
-                self.out.push_str(&format!("%!{verb}(MISSING)"));
+                self.bad(verb, "MISSING");
             }
         }
         let extra = self.args.get(self.next..).unwrap_or_default();
@@ -160,8 +160,18 @@ impl Printer<'_> {
                 .iter()
                 .map(|arg| format!("{}={}", arg.type_name(), print(arg, 'v', Flags::default())))
                 .collect();
-            self.out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+            self.out.push_str("%!(EXTRA ");
+            self.out.push_str(&extra.join(", "));
+            self.out.push(')');
         }
+    }
+
+    fn bad(&mut self, verb: char, why: &str) {
+        self.out.push_str("%!");
+        self.out.push(verb);
+        self.out.push('(');
+        self.out.push_str(why);
+        self.out.push(')');
     }
 
     /// Reads `[3]`; whether there was one.

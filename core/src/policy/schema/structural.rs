@@ -26,8 +26,9 @@ fn property<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
 /// The schema of fields that have no property of their own, and whether there may be such fields.
 fn additional(schema: &Value) -> (bool, Option<&Value>) {
     match schema.get("additionalProperties") {
-        None | Some(Value::Null | Value::Bool(false)) => (false, None),
-        Some(Value::Bool(true)) => (true, None),
+        None | Some(Value::Null) => (false, None),
+        // Whether extra fields are valid is for the validation; pruning keeps them either way.
+        Some(Value::Bool(_)) => (true, None),
         Some(schema) => (true, Some(schema)),
     }
 }
@@ -115,20 +116,12 @@ fn check_at(schema: &Value, pointer: &str, depth: usize) -> Result<(), SchemaErr
             return wrong(join(pointer, "properties"), format!("expected a mapping, found {}", shape(other)));
         }
     }
-    match map.get("additionalProperties") {
-        None | Some(Value::Null | Value::Bool(true)) => {}
-        Some(Value::Bool(false)) => {
-            let place = join(pointer, "additionalProperties");
-            return wrong(
-                place,
-                "additionalProperties: false is forbidden; unknown fields are pruned anyway".to_owned(),
-            );
-        }
-        Some(below) => check_at(below, &join(pointer, "additionalProperties"), depth + 1)?,
+    let more = map.get("additionalProperties").filter(|more| !more.is_null());
+    if let Some(below) = more.filter(|more| !more.is_boolean()) {
+        check_at(below, &join(pointer, "additionalProperties"), depth + 1)?;
     }
-    if map.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty())
-        && additional(schema).0
-    {
+    let has_properties = map.get("properties").and_then(Value::as_object).is_some_and(|own| !own.is_empty());
+    if has_properties && more.is_some_and(|more| *more != Value::Bool(true)) {
         let place = join(pointer, "additionalProperties");
         return wrong(place, "additionalProperties and properties exclude each other".to_owned());
     }
@@ -318,15 +311,30 @@ fn unknown_at(
 /// Keys that say something to people alone.
 const DOCUMENTATION: [&str; 4] = ["description", "title", "example", "externalDocs"];
 
+/// Keys that mean the same where they are false.
+const FALSE_IS_ABSENT: [&str; 7] = [
+    "nullable",
+    "uniqueItems",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-embedded-resource",
+];
+
 /// Documentation dropped, and lists that are sets sorted.
 pub(super) fn normal_form(schema: &Value) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
     let mut normal = Map::new();
     for (key, value) in map {
-        if DOCUMENTATION.contains(&key.as_str()) || value.is_null() || *value == Value::Bool(false) {
+        let key = key.as_str();
+        if DOCUMENTATION.contains(&key)
+            || value.is_null()
+            || (FALSE_IS_ABSENT.contains(&key) && *value == Value::Bool(false))
+        {
             continue;
         }
-        let value = match (key.as_str(), value) {
+        let value = match (key, value) {
             ("properties", Value::Object(properties)) => Value::Object(
                 properties.iter().map(|(name, schema)| (name.clone(), normal_form(schema))).collect(),
             ),
@@ -342,7 +350,7 @@ pub(super) fn normal_form(schema: &Value) -> Value {
             }
             (_, value) => value.clone(),
         };
-        normal.insert(key.clone(), value);
+        normal.insert(key.to_owned(), value);
     }
     Value::Object(normal)
 }
