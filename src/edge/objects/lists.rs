@@ -49,7 +49,9 @@ pub(super) fn of_json(text: &[u8]) -> Option<Vec<Piece>> {
                 let metadata = text.get(scan.value()?)?;
                 named |= serde_json::from_slice::<serde_json::Value>(metadata).ok()?.get("name").is_some();
             }
-            _ => drop(scan.value()?),
+            _ => {
+                scan.value()?;
+            }
         }
         match scan.next()? {
             b',' => {}
@@ -147,7 +149,7 @@ fn with_lines(
         .into_iter()
         .map(|range| {
             let between = text.get(counted..range.start).unwrap_or_default();
-            let breaks = between.iter().filter(|byte| **byte == b'\n').count();
+            let breaks = between.split(|byte| *byte == b'\n').count() - 1;
             line = line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
             counted = range.start;
             Piece { range, first_line: line, list: head.cloned() }
@@ -212,7 +214,9 @@ impl<'a> Scan<'a> {
                 let mut depth = 0_u32;
                 loop {
                     match self.peek()? {
-                        b'"' => drop(self.quoted()?),
+                        b'"' => {
+                            self.quoted()?;
+                        }
                         byte => {
                             self.at += 1;
                             match byte {
@@ -261,7 +265,7 @@ mod tests {
     use super::{of_json, of_stream, of_yaml};
     use crate::edge::objects::split::Piece;
 
-    fn shown<'a>(text: &'a str, pieces: Option<Vec<Piece>>) -> Option<Vec<(&'a str, u32)>> {
+    fn shown(text: &str, pieces: Option<Vec<Piece>>) -> Option<Vec<(&str, u32)>> {
         pieces.map(|pieces| pieces.into_iter().map(|piece| (&text[piece.range], piece.first_line)).collect())
     }
 
