@@ -104,10 +104,8 @@ pub async fn audit(
     let tracked = track(ports.store.remembered().await?, &findings, &ledger, finished);
     let changes = (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len());
     let open = tracked.new.len() + tracked.open.len() + tracked.regressed.len();
-    let statuses: Vec<store::Tracked> = tracked
-        .into_statuses()
-        .map(|(fingerprint, status)| store::Tracked { fingerprint, status })
-        .collect();
+    let statuses: Vec<store::Tracked> =
+        tracked.into_statuses().map(|(fingerprint, status)| store::Tracked { fingerprint, status }).collect();
     let evidence = evidence(&findings, &ledger, &versions, &exemptions);
     let rows = ledger.rows();
     ports
@@ -186,7 +184,7 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
         BTreeMap::new();
     for (key, object) in &live {
         if let ObjectKey::Template(kind) = key {
-            templates.insert(kind, ports.compiled(&object.version, || template(ports, &object.manifest)));
+            templates.insert(kind, ports.compiled(&object.version, || template(&object.manifest)));
         }
     }
     ports.keep_compiled(&live.values().map(|object| object.version.as_str()).collect());
@@ -242,15 +240,9 @@ fn state(policy: &Policy, stage: Stage) -> ConstraintState {
     }
 }
 
-fn template(
-    ports: &Ports,
-    manifest: &serde_json::Value,
-) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
+fn template(manifest: &serde_json::Value) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
     let spec =
         TemplateSpec::from_json(manifest).map_err(|error| format!("its template is unreadable: {error}"))?;
-    if let Some(compiled) = ports.compiled_in_git(&spec) {
-        return Ok((compiled, spec));
-    }
     let compiled = compile(&spec).map_err(|problems| {
         let first = problems.first().map_or_else(String::new, |problem| problem.message.clone());
         format!("its rule does not compile: {first}")
