@@ -157,10 +157,11 @@ async fn looked(
         }
     };
     if outcome.objects == 0 {
-        let before = ports.store.newest_run(false).await?.map_or(0, |run| run.objects);
+        let before = ports.store.newest_run(true).await?.map_or(0, |run| run.objects);
         if before > 0 {
-            let what =
-                format!("no object at all was read, {before} in the run before: is the folder mounted");
+            let what = format!(
+                "no object at all was read, {before} in the newest complete run: is the folder there"
+            );
             outcome.ledger.hole_everywhere(&what);
         }
     }
@@ -211,7 +212,7 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
         BTreeMap::new();
     for (key, object) in &live {
         if let ObjectKey::Template(kind) = key {
-            templates.insert(kind, ports.compiled(&object.version, || template(ports, &object.manifest)));
+            templates.insert(kind, ports.compiled(&object.version, || template(&object.manifest)));
         }
     }
     ports.keep_compiled(&live.values().map(|object| object.version.as_str()).collect());
@@ -267,15 +268,9 @@ fn state(policy: &Policy, stage: Stage) -> ConstraintState {
     }
 }
 
-fn template(
-    ports: &Ports,
-    manifest: &serde_json::Value,
-) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
+fn template(manifest: &serde_json::Value) -> Result<(Arc<CompiledTemplate>, TemplateSpec), String> {
     let spec =
         TemplateSpec::from_json(manifest).map_err(|error| format!("its template is unreadable: {error}"))?;
-    if let Some(compiled) = ports.compiled_in_git(&spec) {
-        return Ok((compiled, spec));
-    }
     let compiled = compile(&spec).map_err(|problems| {
         let first = problems.first().map_or_else(String::new, |problem| problem.message.clone());
         format!("its rule does not compile: {first}")

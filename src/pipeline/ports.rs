@@ -193,13 +193,6 @@ impl Ports {
         templates.retain(|version, _| versions.contains(version.as_str()));
     }
 
-    /// The same template as it was compiled for the revision in memory, so that it is not held twice.
-    pub fn compiled_in_git(&self, spec: &TemplateSpec) -> Option<Arc<CompiledTemplate>> {
-        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let template = cached.bundle.template(&spec.kind)?;
-        template.compiled.clone().filter(|compiled| *compiled.spec == *spec)
-    }
-
     /// The exemptions in force at `now`, from the revision in force. Where that cannot be read nobody is excused:
     /// a gate is then stricter, never looser.
     pub async fn exemptions(&self, now: Timestamp) -> Exemptions {
