@@ -11,7 +11,6 @@ use crate::{
         State, Write, render,
         unit::{Context, Fate, UnitPlan, restore, ways_out},
     },
-    policy::{ConstraintSpec, TemplateSpec},
     rollout::{self, HOLD, Intents, PROMOTE, PersonIntent, RESUME, Situation, Strategy, Waiting},
 };
 
@@ -19,7 +18,6 @@ use crate::{
 struct Case<'a> {
     key: ObjectKey,
     desired: &'a DesiredConstraint,
-    template: Option<&'a TemplateSpec>,
     observed: &'a Observed,
     context: &'a Context<'a>,
 }
@@ -28,13 +26,13 @@ struct Case<'a> {
 pub(super) fn plan_constraint(
     plan: &mut UnitPlan,
     desired: &DesiredConstraint,
-    (template, refused): (Option<&TemplateSpec>, Option<&str>),
+    refused: Option<&str>,
     fate: &Fate,
     observed: &Observed,
     renames: &BTreeMap<ConstraintId, ConstraintId>,
     context: &Context<'_>,
 ) {
-    let case = Case { key: ObjectKey::Constraint(desired.id.clone()), desired, template, observed, context };
+    let case = Case { key: ObjectKey::Constraint(desired.id.clone()), desired, observed, context };
     let standing = observed.standing(&case.key, context.instance);
     let status = match standing {
         Standing::New => case.enter(plan, refused, fate, renames),
@@ -168,21 +166,8 @@ impl Case<'_> {
             Fate::InForce | Fate::Written if self.desired.hash == known.record.hash => {
                 self.decide(plan, known)
             }
-            Fate::InForce if self.is_judged_by_the_new_template(known) => {
-                self.new_version(plan, known, Change::Swap, stage, None)
-            }
             Fate::InForce | Fate::Written => self.changed(plan, known),
         }
-    }
-
-    /// Whether the constraint as it was written last, under the template in git, is what git has: then a swap of
-    /// the template was cut short before the constraint took over its new hash.
-    fn is_judged_by_the_new_template(&self, known: &Known) -> bool {
-        let written = render::without_exemptions(&known.manifest);
-        let hash = self
-            .template
-            .and_then(|template| Some(render::hash_of(template, &ConstraintSpec::from_json(&written).ok()?)));
-        hash.as_ref() == Some(&self.desired.hash)
     }
 
     /// The constraint's own text changed, its template did not (or may be replaced freely).

@@ -90,16 +90,7 @@ pub fn plan_unit(
         plan.notices.push(format!("{key}: {why}"));
     }
     for constraint in unit.constraints.values() {
-        let template = unit.template.as_ref().map(|template| &template.spec);
-        plan_constraint(
-            &mut plan,
-            constraint,
-            (template, unit.refused.as_deref()),
-            &fate,
-            observed,
-            renames,
-            context,
-        );
+        plan_constraint(&mut plan, constraint, unit.refused.as_deref(), &fate, observed, renames, context);
     }
     if let Some(why) = &unit.refused {
         keep_unreadable(&mut plan, unit, why, observed, context);
