@@ -11,4 +11,5 @@ pub mod observe;
 pub mod ports;
 pub mod prepare;
 pub mod report;
+mod revision;
 pub mod sync;
