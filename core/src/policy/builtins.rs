@@ -7,6 +7,7 @@ mod go_regex;
 mod shims;
 mod sprintf;
 mod text;
+mod walked;
 
 use std::sync::{
     Arc, Mutex, PoisonError,

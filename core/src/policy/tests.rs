@@ -5,6 +5,7 @@ mod hashes;
 mod problems;
 mod reading;
 mod verdicts;
+mod walked;
 
 use std::time::Duration;
 
