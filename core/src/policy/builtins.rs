@@ -8,6 +8,7 @@ mod quantity;
 mod shims;
 mod sprintf;
 mod text;
+mod walked;
 
 use std::sync::{
     Arc, Mutex, PoisonError,

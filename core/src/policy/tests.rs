@@ -6,6 +6,7 @@ mod numbers;
 mod problems;
 mod reading;
 mod verdicts;
+mod walked;
 
 use std::time::Duration;
 

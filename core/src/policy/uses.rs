@@ -250,6 +250,9 @@ impl Visitor<'_> {
             }
         }
         let range = Parsed::range(self.tokens, function);
+        if arguments == 1 && name == ["walk"] && self.global("walk").is_none() {
+            self.walk(expr, range.clone());
+        }
         self.uses.calls.push(Call { name, arguments, range });
         if let Expr::Call { fcn, params, .. } = expr.as_ref()
             && fcn.span().text() == "sprintf"

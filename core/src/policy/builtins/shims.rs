@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 use sha2::{Digest, Sha256};
 
-use super::{arithmetic, cidr, go_regex::Patterns, quantity, sprintf::sprintf, text::MAX_PRINTED};
+use super::{
+    arithmetic, cidr, go_regex::Patterns, quantity, sprintf::sprintf, text::MAX_PRINTED, walked::walked,
+};
 
 /// A builtin of ours: its arguments, to its value, or `None` where it is undefined.
 pub(super) type Shim = fn(&[Value]) -> Option<Value>;
@@ -18,6 +20,7 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
     ("__plus", 2, arithmetic::plus),
     ("__remainder", 2, arithmetic::remainder),
     ("__times", 2, arithmetic::times),
+    ("__walked", 1, walked),
     ("all", 1, |args| {
         booleans(args).map(|mut items| items.all(|item| *item == Value::Bool(true))).map(Value::Bool)
     }),

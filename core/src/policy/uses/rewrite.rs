@@ -1,5 +1,7 @@
 //! The changes that give a module's negations and arithmetic OPA's meaning.
 
+use std::ops::Range;
+
 use regorus::unstable::{Expr, LiteralStmt, Ref};
 
 use super::{
@@ -99,6 +101,14 @@ impl Visitor<'_> {
             }
             _ => self.expr(expr, Mode::Negated),
         }
+    }
+
+    /// `walk(x)` is each of its results in turn, as in `[path, value] = walk(x)`; the engine gives it only one,
+    /// the list of all.
+    pub(super) fn walk(&mut self, call: &Ref<Expr>, name: Range<usize>) {
+        let end = Parsed::range(self.tokens, call).end;
+        self.edits.push(Edit::replace(name.start, name.len(), "__walked"));
+        self.edits.push(Edit::close(end, "[_]"));
     }
 
     /// An operator becomes a call of the function that calculates as OPA does.
