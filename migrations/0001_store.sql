@@ -154,11 +154,10 @@ CREATE TABLE changes (
     FOREIGN KEY (cluster, instance, run) REFERENCES runs (cluster, instance, id) ON DELETE CASCADE
 );
 
--- What one run says about one version of one constraint.
+-- What an unbroken row of finished runs says, all the same, about one version of one constraint.
 CREATE TABLE evidence (
     cluster       TEXT   NOT NULL,
     instance      TEXT   NOT NULL,
-    run           BIGINT NOT NULL,
     kind          TEXT   NOT NULL,
     name          TEXT   NOT NULL,
     slot          TEXT   NOT NULL,
@@ -168,10 +167,11 @@ CREATE TABLE evidence (
     errors        BIGINT NOT NULL,
     violations    BIGINT NOT NULL,
     subjects_hash TEXT   NOT NULL,
-    PRIMARY KEY (cluster, instance, run, kind, name, slot),
-    FOREIGN KEY (cluster, instance, run) REFERENCES runs (cluster, instance, id) ON DELETE CASCADE
+    from_seq      BIGINT NOT NULL,
+    to_seq        BIGINT NOT NULL,
+    PRIMARY KEY (cluster, instance, kind, name, slot, from_seq)
 );
-CREATE INDEX evidence_by_constraint ON evidence (cluster, instance, kind, name, hash, run);
+CREATE INDEX evidence_by_end ON evidence (cluster, instance, to_seq);
 
 -- Every finding ever seen and not yet forgotten, by its identity across runs.
 CREATE TABLE known (

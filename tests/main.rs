@@ -14,6 +14,7 @@ mod check;
 mod cli;
 mod cluster;
 mod config;
+mod corpus;
 mod demo;
 mod e2e;
 mod git;

@@ -124,6 +124,25 @@ fn lists_are_unpacked_item_by_item() {
 }
 
 #[test]
+fn a_broken_item_of_a_list_costs_itself_alone() {
+    let yaml = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n- {broken: [}\n-\n- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n";
+    let json = "{\"apiVersion\": \"v1\", \"kind\": \"PodList\", \"items\": [\n{\"metadata\": {\"name\": \"c\", \"name\": \"d\"}},\n{\"metadata\": {\"name\": \"e\"}}]}\n";
+    let stream = "{\"kind\": \"Pod\", \"metadata\": {\"name\": \"f\"}}\n{\"kind\": \"Pod\", \"metadata\": {\"name\": \"g\"}}\n";
+    let folder = folder(&[
+        ("a.yaml", yaml.as_bytes()),
+        ("b.json", json.as_bytes()),
+        ("c.json", stream.as_bytes()),
+        ("d.yaml", b"{kind: Pod, metadata: {name: h}}"),
+    ]);
+    let read = read(&source(folder.path()));
+    assert_eq!(read[0], "Pod/a@a.yaml:4");
+    assert!(read[1].starts_with("hole a.yaml:5: "), "{read:?}");
+    assert_eq!(read[3], "Pod/b@a.yaml:7");
+    assert!(read[4].starts_with("hole b.json:2: "), "{read:?}");
+    assert_eq!(read[5..], ["Pod/e@b.json:3", "Pod/f@c.json:1", "Pod/g@c.json:2", "Pod/h@d.yaml:1"]);
+}
+
+#[test]
 fn a_path_that_is_missing_cannot_be_read() {
     let folder = TempDir::new().unwrap();
     let error = ObjectSource::open(&[folder.path().join("nothing")]).unwrap_err();

@@ -346,12 +346,11 @@ impl Shown<'_> {
 
 /// Prints the errors of the policy repository and returns them with paths as a person may write them.
 fn print_errors(all: &[Problem], tree: &WorkingTree) -> Vec<Problem> {
-    let shown = |problem: &Problem| Problem { file: tree.shown(&problem.file), ..problem.clone() };
     let errors: Vec<Problem> =
-        all.iter().filter(|problem| problem.severity == Severity::Error).map(shown).collect();
+        all.iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
     if !errors.is_empty() {
         let texts = |name: &str| {
-            let file = tree.files.iter().find(|file| tree.shown(&file.path) == name)?;
+            let file = tree.files.iter().find(|file| file.path == name)?;
             String::from_utf8(file.bytes.to_vec()).ok()
         };
         anstream::eprint!("{}", problems::text(&errors, &texts, None));

@@ -158,7 +158,10 @@ async fn promoted(stage: &Stage) -> Result<(), CliError> {
     }
     step(6, "held", "these would block somebody today, so they stay where they are");
     for status in waits {
-        let blocked: Vec<String> = status.would_block.iter().map(ToString::to_string).collect();
+        let mut blocked: Vec<String> = status.would_block.iter().take(2).map(ToString::to_string).collect();
+        if status.would_block.len() > 2 {
+            blocked.push(format!("and {} more", status.would_block.len() - 2));
+        }
         let stage = status.stage.map_or("", Enforcement::as_str);
         anstream::println!(
             "    {:<50}{stage:<16}would block {}",

@@ -54,6 +54,7 @@ enum Format {
     /// The model, after `docs/schema/report.schema.json`.
     Json,
     /// For a ticket or a pull request.
+    #[value(alias = "md")]
     Markdown,
     /// One self-contained page.
     Html,

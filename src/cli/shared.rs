@@ -18,6 +18,9 @@ use crate::{
 /// Tables on a terminal are no wider; elsewhere nothing is cut or wrapped.
 const WIDTH: u16 = 100;
 
+/// How long work under way may keep a process that is done.
+const SHUTDOWN: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -31,7 +34,11 @@ pub enum Output {
 /// Runs a future to its end on a runtime of its own.
 pub fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| CliError::caused("cannot start the runtime", &error))?.block_on(future)
+    let runtime = runtime.map_err(|error| CliError::caused("cannot start the runtime", &error))?;
+    let result = runtime.block_on(future);
+    // Work that does not heed a stop must not keep the process.
+    runtime.shutdown_timeout(SHUTDOWN);
+    result
 }
 
 /// Loads the configuration and opens everything to write.

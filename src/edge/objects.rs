@@ -1,6 +1,7 @@
 //! Objects read from files, a few documents at a time: what cannot be read is a hole, and reading goes on.
 
 mod chunk;
+mod lists;
 mod parse;
 mod split;
 mod survey;

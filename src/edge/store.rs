@@ -23,7 +23,7 @@ mod sync;
 pub use action::{Action, PendingAction};
 pub use delivery::{Attempt, AttemptTime, Delivery, DeliveryRow, DeliveryState, NewDelivery, OutboxDepth};
 pub use error::StoreError;
-pub use evidence::{EvidenceRow, NewEvidence};
+pub use evidence::{EvidenceRow, EvidenceRun, EvidenceSpan, NewEvidence};
 pub use finding::{Known, RunFinding, Tracked};
 pub use intent::{Decision, DecisionRow, Intent, MirrorChange, OpenIntent, Outcome};
 pub use mirror::MirrorRow;

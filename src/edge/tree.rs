@@ -56,13 +56,6 @@ pub struct WorkingTree {
     pub files: Vec<SourceFile>,
 }
 
-impl WorkingTree {
-    /// A file's name for people, which is the one it bears.
-    pub fn shown(&self, path: &str) -> String {
-        path.to_owned()
-    }
-}
-
 /// Reads the document files and `.portcullisignore` files below some paths, folders or files. Dot folders
 /// are skipped, links are not followed but named.
 ///

@@ -176,7 +176,8 @@ impl Applier<'_> {
         }
         let earlier = progress.written.get(&write.key).map(|live| live.version.clone());
         let expected = earlier.or_else(|| write.expected.clone());
-        let before = observed.live.get(&write.key);
+        // What this pass wrote before is what an undo goes back to.
+        let before = progress.written.get(&write.key).or_else(|| observed.live.get(&write.key)).cloned();
         let admitted = self
             .cluster
             .dry_run(&write.key, &write.manifest, None)
@@ -206,7 +207,7 @@ impl Applier<'_> {
             }
         };
         if let Err(why) = self.await_acknowledgement(&write.key).await {
-            let undone = self.undo(&write.key, before, &live).await;
+            let undone = self.undo(&write.key, before.as_ref(), &live).await;
             self.undone.note(write, self.clock.now());
             let why = format!("{why}; {undone}");
             self.drop_intent(recorded, &intent, &why).await;

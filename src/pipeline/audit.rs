@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis_core::{
-    audit::{Class, Finding, Known, Ledger, LedgerRow, Policy, PolicySet, Status, gate_counts, track},
+    audit::{Class, Finding, Ledger, LedgerRow, Policy, PolicySet, Status, gate_counts, track},
     identity::{ConstraintId, PolicyHash, Stage},
     plan::{ObjectKey, render},
     policy::{CompiledTemplate, ConstraintSpec, ParameterSchema, TemplateSpec, compile},
@@ -28,6 +28,7 @@ use crate::{
         store::{self, Cause, NewEvidence, RunId, RunRecord, StoreError},
     },
     pipeline::{
+        apply::error_line,
         judge::{AuditOutcome, RunOptions, Watch, audit_files},
         notify::Event,
         ports::Ports,
@@ -40,9 +41,6 @@ pub enum AuditError {
     /// The policies cannot be read.
     #[error("cannot read the policies of the cluster")]
     Cluster(#[from] ClusterError),
-    /// The resources cannot be read at all.
-    #[error("cannot read the resources of the cluster")]
-    Objects(#[from] SourceError),
     /// The run cannot be recorded.
     #[error("cannot record the run")]
     Store(#[from] StoreError),
@@ -94,21 +92,20 @@ pub async fn audit(
     let in_force = in_force(ports, exemptions.clone()).await?;
     let run = ports.store.begin_run(cause, by_daemon, started).await?;
     let InForce { set, versions, states } = in_force;
-    let outcome = judge(ports, set, started, progress, cancel).await?;
+    let outcome = judge(ports, set, started, progress, cancel).await;
     if cancel.is_cancelled() {
         return Err(AuditError::Stopped);
     }
 
-    let AuditOutcome { findings, ledger, objects } = outcome;
+    let AuditOutcome { findings, ledger, objects } = looked(ports, outcome).await?;
     let finished = ports.now();
-    let known = ports.store.known().await?;
-    let previous: Vec<Known> = known.iter().map(remembered).collect();
-    let tracked = track(&previous, &findings, &ledger, finished);
-    let statuses: Vec<store::Tracked> = tracked
-        .statuses()
-        .into_iter()
-        .map(|(fingerprint, status)| store::Tracked { fingerprint: fingerprint.clone(), status })
-        .collect();
+    let tracked = track(ports.store.remembered().await?, &findings, &ledger, finished);
+    let changes = (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len());
+    let open = tracked.new.len() + tracked.open.len() + tracked.regressed.len();
+    let statuses: Vec<store::Tracked> =
+        tracked.into_statuses().map(|(fingerprint, status)| store::Tracked { fingerprint, status }).collect();
+    // Told before it is recorded as known: a crash in between tells it twice, never not at all.
+    announce(ports, run, &findings, &statuses, finished).await?;
     let evidence = evidence(&findings, &ledger, &versions, &exemptions);
     let rows = ledger.rows();
     ports
@@ -124,23 +121,51 @@ pub async fn audit(
                 evidence: &evidence,
                 tracked: &statuses,
                 summary: json!({
-                    "open": tracked.new.len() + tracked.open.len() + tracked.regressed.len(),
+                    "open": open,
                     "score": Score::of(&rows, &states, None).value,
                 }),
             },
         )
         .await?;
-    announce(ports, run, &findings, &statuses, finished).await?;
     Ok(AuditRun {
         id: run,
         started,
         finished,
         complete: ledger.complete(),
         objects,
-        changes: (tracked.new.len(), tracked.fixed.len(), tracked.regressed.len()),
+        changes,
         findings,
         ledger: rows,
     })
+}
+
+/// What a run saw. One that could look at nothing is no clean bill: it is a run with a hole everywhere, so that it
+/// stands in the way of every promotion and is seen.
+async fn looked(
+    ports: &Ports,
+    outcome: Result<AuditOutcome, SourceError>,
+) -> Result<AuditOutcome, AuditError> {
+    let mut outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let mut ledger = Ledger::default();
+            ledger.hole_everywhere(&format!(
+                "cannot read the resources of the cluster: {}",
+                error_line(&error)
+            ));
+            return Ok(AuditOutcome { ledger, ..AuditOutcome::default() });
+        }
+    };
+    if outcome.objects == 0 {
+        let before = ports.store.newest_run(true).await?.map_or(0, |run| run.objects);
+        if before > 0 {
+            let what = format!(
+                "no object at all was read, {before} in the newest complete run: is the folder there"
+            );
+            outcome.ledger.hole_everywhere(&what);
+        }
+    }
+    Ok(outcome)
 }
 
 async fn judge(
@@ -149,7 +174,7 @@ async fn judge(
     now: Timestamp,
     progress: Arc<AtomicU64>,
     cancel: &CancellationToken,
-) -> Result<AuditOutcome, AuditError> {
+) -> Result<AuditOutcome, SourceError> {
     let paths = ports.cluster.object_paths();
     let mut source = ObjectSource::open(&paths)?;
     if let Some(root) = paths.first() {
@@ -190,6 +215,7 @@ async fn in_force(ports: &Ports, exemptions: Exemptions) -> Result<InForce, Audi
             templates.insert(kind, ports.compiled(&object.version, || template(&object.manifest)));
         }
     }
+    ports.keep_compiled(&live.values().map(|object| object.version.as_str()).collect());
     let mut policies = Vec::new();
     let mut refused = Vec::new();
     let mut versions = BTreeMap::new();
@@ -274,36 +300,26 @@ fn evidence(
     versions: &BTreeMap<ConstraintId, (PolicyHash, Stage)>,
     exemptions: &Exemptions,
 ) -> Vec<NewEvidence> {
-    let everyone = gate_counts(findings, &Exemptions::default());
-    let counted = gate_counts(findings, exemptions);
     versions
         .iter()
-        .map(|(id, (hash, stage))| NewEvidence {
-            constraint: id.clone(),
-            slot: "current".to_owned(),
-            hash: hash.clone(),
-            stage: stage.to_string(),
-            complete: ledger.complete_for(id),
-            errors: counted.get(id).map_or(0, |count| count.errors),
-            violations: counted.get(id).map_or(0, |count| count.subjects.len() as u64),
-            subjects: everyone
-                .get(id)
-                .map(|count| count.subjects.iter().cloned().collect())
-                .unwrap_or_default(),
+        .map(|(id, (hash, stage))| {
+            // Findings are sorted by constraint; one constraint's subjects are held at a time.
+            let first = findings.partition_point(|finding| finding.constraint < *id);
+            let its = || findings.iter().skip(first).take_while(|finding| finding.constraint == *id);
+            let counted = gate_counts(its(), exemptions).remove(id).unwrap_or_default();
+            let everyone = gate_counts(its(), &Exemptions::default()).remove(id).unwrap_or_default();
+            NewEvidence {
+                constraint: id.clone(),
+                slot: "current".to_owned(),
+                hash: hash.clone(),
+                stage: stage.to_string(),
+                complete: ledger.complete_for(id),
+                errors: counted.errors,
+                violations: counted.subjects.len() as u64,
+                subjects: everyone.subjects.into_iter().collect(),
+            }
         })
         .collect()
-}
-
-fn remembered(known: &store::Known) -> Known {
-    Known {
-        fingerprint: known.fingerprint.clone(),
-        constraint: known.constraint.clone(),
-        group: known.finding.object.group.clone(),
-        kind: known.finding.object.kind.clone(),
-        first_seen: known.first_seen,
-        last_seen: known.last_seen,
-        status: known.status,
-    }
 }
 
 /// Tells of what violates a constraint at deny and did not before.

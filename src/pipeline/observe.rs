@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use portcullis_core::{
     identity::ConstraintId,
     plan::{MirrorObject, ObjectKey, Observed, Record, Standing, render},
+    rollout::Intents,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,13 +69,9 @@ pub fn mirror_row(
 pub async fn observe(cluster: &dyn Cluster, store: &Store) -> Result<Observed, ObserveError> {
     let live = cluster.policies().await?;
     let mut mirror = BTreeMap::new();
-    for row in store.mirror().await? {
+    for (row, manifest) in store.mirror_with_manifests().await? {
         // A row in a form we do not know is no row: the object's own annotations speak then.
         let Ok(Mirrored { key, record }) = serde_json::from_value::<Mirrored>(row.state) else { continue };
-        let manifest = match &row.manifest_hash {
-            Some(hash) => store.manifest(hash).await?,
-            None => None,
-        };
         mirror.insert(key, MirrorObject { record, manifest });
     }
     Ok(Observed { live, mirror })
@@ -146,7 +143,8 @@ pub async fn remember(
     Ok(())
 }
 
-/// Asks for the acknowledgement of what is written and not yet acknowledged, and records it.
+/// Asks for the acknowledgement of what is written and not yet acknowledged, and records it; records holds too,
+/// so that they outlive the object.
 pub async fn acknowledge(
     cluster: &dyn Cluster,
     store: &Store,
@@ -155,6 +153,14 @@ pub async fn acknowledge(
 ) -> Result<(), ObserveError> {
     for (key, mirror) in &mut observed.mirror {
         let Some(manifest) = &mirror.manifest else { continue };
+        if let Some(live) = observed.live.get(key) {
+            let hold = Intents::read(&render::annotations(&live.manifest)).standing_hold().cloned();
+            if live.manifest.is_object() && hold != mirror.record.hold {
+                mirror.record.hold = hold;
+                let hash = store.put_manifest(manifest).await?;
+                store.upsert_mirror(&mirror_row(key, &mirror.record, Some(hash), now)).await?;
+            }
+        }
         let there = observed
             .live
             .get(key)

@@ -1,7 +1,7 @@
 //! Everything a pass or a run needs, opened once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -70,9 +70,6 @@ pub struct Ports {
 
 /// A template ready to judge by, or why it is not.
 pub type CompiledOrWhy = Result<(Arc<CompiledTemplate>, TemplateSpec), String>;
-
-/// Compiled templates kept between runs; more than any cluster has in force at once.
-const KEPT_TEMPLATES: usize = 4_096;
 
 impl Ports {
     /// Opens everything to write.
@@ -185,12 +182,15 @@ impl Ports {
         if let Some(known) = templates.get(version) {
             return known.clone();
         }
-        if templates.len() >= KEPT_TEMPLATES {
-            templates.clear();
-        }
         let made = make();
         templates.insert(version.to_owned(), made.clone());
         made
+    }
+
+    /// Lets go of compiled templates of other versions than these: an engine takes hundreds of KiB.
+    pub fn keep_compiled(&self, versions: &BTreeSet<&str>) {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        templates.retain(|version, _| versions.contains(version.as_str()));
     }
 
     /// The exemptions in force at `now`, from the revision in force. Where that cannot be read nobody is excused:

@@ -7,10 +7,10 @@ use std::{
 
 use jiff::Timestamp;
 use portcullis_core::{
-    bundle::{self, Bundle, DocKind, ExemptionSpec, LoadOptions, SourceFile},
+    bundle::{self, Bundle, Coverage, DocKind, ExemptionSpec, LoadOptions, SourceFile},
     identity::{PolicyHash, Revision},
     plan::{Desired, DesiredConstraint, DesiredTemplate, DesiredUnit, ObjectKey, Observed},
-    policy::{Auditability, TemplateSpec, semantic_hash, template_hash},
+    policy::{Auditability, ConstraintSpec, TemplateSpec, semantic_hash, template_hash},
     rollout::RolloutSpec,
     scope::Exemptions,
     suite::{self, Settings},
@@ -30,6 +30,8 @@ pub struct Prepared {
     /// Its documents and everything that is wrong with them.
     pub bundle: Bundle,
     hashes: BTreeMap<portcullis_core::identity::ConstraintId, PolicyHash>,
+    /// Why audits cannot judge a template, by its kind.
+    not_auditable: BTreeMap<String, String>,
 }
 
 /// The last good version of documents that bear on enforcement and are no unit: by name, as documents.
@@ -73,7 +75,14 @@ impl Prepared {
         let mut bundle = bundle::load(&files, options);
         run_suites(&mut bundle, &files, now);
         let hashes = hashes(&bundle);
-        Ok(Self { revision: revision.clone(), commit: source.commit(revision)?, bundle, hashes })
+        let not_auditable = release_compiled(&mut bundle);
+        Ok(Self {
+            revision: revision.clone(),
+            commit: source.commit(revision)?,
+            bundle,
+            hashes,
+            not_auditable,
+        })
     }
 
     /// A revision of which nothing can be used: it wants nothing, and removes nothing.
@@ -85,7 +94,13 @@ impl Prepared {
             subject: String::new(),
         };
         let bundle = Bundle { refused_whole: true, ..Bundle::default() };
-        Self { revision: revision.clone(), commit, bundle, hashes: BTreeMap::new() }
+        Self {
+            revision: revision.clone(),
+            commit,
+            bundle,
+            hashes: BTreeMap::new(),
+            not_auditable: BTreeMap::new(),
+        }
     }
 
     /// Whether nothing of it can be used.
@@ -128,12 +143,7 @@ impl Prepared {
             let in_force = live_template
                 .as_ref()
                 .filter(|live| template.as_ref().is_some_and(|wanted| wanted.hash != template_hash(live)));
-            let not_auditable = unit.template.and_then(|template| {
-                template.compiled.as_ref().and_then(|compiled| match &compiled.auditability {
-                    Auditability::Auditable => None,
-                    Auditability::NotYet { reasons } => Some(reasons.join(", ")),
-                })
-            });
+            let not_auditable = self.not_auditable.get(&kind).cloned();
             let constraints = unit
                 .constraints
                 .iter()
@@ -141,6 +151,7 @@ impl Prepared {
                     let id = constraint.spec.id.clone();
                     let mut capped = self.bundle.capped.get(&id).cloned().unwrap_or_default();
                     capped.extend(self.bundle.held.get(&id).cloned().unwrap_or_default());
+                    capped.extend(held_by_last_good(&self.bundle, good, &constraint.spec));
                     let normal = constraint.matching.normal_form();
                     let hash = self
                         .hashes
@@ -175,6 +186,21 @@ impl Prepared {
         name_refused(&mut desired, observed);
         Wanted { desired, exemptions, last_good }
     }
+}
+
+/// Lets go of the compiled rules, which are large and which the audit compiles from what is in force; what they
+/// say about auditability is kept, by kind.
+fn release_compiled(bundle: &mut Bundle) -> BTreeMap<String, String> {
+    let mut reasons = BTreeMap::new();
+    for template in &mut bundle.templates {
+        let compiled = template.compiled.take();
+        if let Some(Auditability::NotYet { reasons: why }) =
+            compiled.map(|compiled| compiled.auditability.clone())
+        {
+            reasons.insert(template.spec.kind.clone(), why.join(", "));
+        }
+    }
+    reasons
 }
 
 /// Runs the suites of the revision; a failing one refuses what it tests.
@@ -243,6 +269,17 @@ fn exemption_rules(
         }
     }
     (rules, last_good, lost)
+}
+
+/// A broken Rollout holds what its last good version matches, too.
+fn held_by_last_good(bundle: &Bundle, good: &LastGood, constraint: &ConstraintSpec) -> Option<String> {
+    bundle.broken.iter().filter(|broken| broken.id.kind == DocKind::Rollout).find_map(|broken| {
+        let spec = good.rollouts.get(&broken.id.name)?.get("spec")?.clone();
+        let spec: RolloutSpec = serde_json::from_value(spec).ok()?;
+        Coverage::Rollout(spec.r#match)
+            .concerns(constraint)
+            .then(|| format!("the Rollout `{}` is broken; its last good version holds this", broken.id.name))
+    })
 }
 
 fn rule_of(name: &str, manifest: &Value) -> Option<portcullis_core::scope::Exemption> {

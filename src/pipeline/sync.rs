@@ -1,14 +1,12 @@
 //! One pass of the daemon: pull, validate, plan, apply, promote. Read it from top to bottom.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_core::{
-    audit::Subject,
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{self, AllowPrune, Context, ObjectKey, Observed, Plan, State},
-    problem::Severity,
-    rollout::{AuditEvidence, Evidence, ViolatingSubject, Waiting},
+    rollout::Waiting,
     scope::Exemptions,
 };
 use serde::Serialize;
@@ -22,10 +20,12 @@ use crate::{
     },
     pipeline::{
         apply::{Applied, Applier, error_line},
+        evidence::{Gathered, gather},
         notify::Event,
         observe::{self, ObserveError},
         ports::Ports,
         prepare::{LastGood, Prepared, Wanted},
+        revision::{Chosen, choose, first_errors},
     },
 };
 
@@ -124,15 +124,6 @@ impl SyncError {
     }
 }
 
-/// The revision of a pass, and what is to be said about how it was chosen.
-struct Chosen {
-    prepared: Arc<Prepared>,
-    /// The one that was tried and refused, where it is another.
-    refused: Option<Arc<Prepared>>,
-    verdict: Verdict,
-    reasons: Vec<String>,
-}
-
 /// Makes one pass and records it. Errors are recorded too, and leave what is enforced as it was.
 pub async fn sync(ports: &Ports, allow: Option<AllowPrune>, cancel: &CancellationToken) -> SyncOutcome {
     let outcome = match pass(ports, allow, cancel).await {
@@ -202,83 +193,13 @@ async fn pass(
     })
 }
 
-/// Which revision this pass works with: the newest, or the last good one where the newest cannot be had or
-/// is refused.
-async fn choose(
-    ports: &Ports,
-    accepted: Option<&Accepted>,
-    cancel: &CancellationToken,
-) -> Result<Chosen, SyncError> {
-    let (source, stop) = (Arc::clone(&ports.source), cancel.clone());
-    let fetched = tokio::task::spawn_blocking(move || source.fetch_until(&stop)).await;
-    let fetched = match fetched {
-        Ok(fetched) => fetched,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    };
-    let last_good = accepted.map(|accepted| accepted.revision.clone()).or_else(|| ports.source.kept());
-    let last_good = last_good.filter(|revision| ports.source.contains(revision));
-    let newest = match fetched {
-        Ok(fetched) => fetched.revision,
-        Err(error) => {
-            let Some(revision) = last_good else { return Err(SyncError::NoRevision(error)) };
-            let reason = format!("{}; {} stays in force", advised(&error), revision.short());
-            let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
-            return Ok(Chosen { prepared, refused: None, verdict: Verdict::Failed, reasons: vec![reason] });
-        }
-    };
-    if let Some(old) = last_good.as_ref().filter(|old| **old != newest) {
-        let forward = ports.source.is_ancestor(old, &newest).map_err(SyncError::Source)?;
-        if !forward && !ports.config.source.allow_rewrite {
-            let reason = format!(
-                "the branch `{}` was rewritten: {} is no longer an ancestor of {} (to accept it: \
-                 source.allowRewrite: true)",
-                ports.config.source.branch,
-                old.short(),
-                newest.short()
-            );
-            return stay(ports, last_good, &newest, reason, Verdict::Held, None).await;
-        }
-    }
-    let prepared = match ports.prepared(&newest).await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            let reason = format!("revision {} is refused: {}", newest.short(), advised(&error));
-            return stay(ports, last_good, &newest, reason, Verdict::Refused, None).await;
-        }
-    };
-    let atomic = ports.config.source.atomic && prepared.bundle.has_errors();
-    if prepared.bundle.refused_whole || atomic {
-        let reason = format!("revision {} is refused whole: {}", newest.short(), first_errors(&prepared));
-        return stay(ports, last_good, &newest, reason, Verdict::Refused, Some(prepared)).await;
-    }
-    Ok(Chosen { prepared, refused: None, verdict: Verdict::InStep, reasons: Vec::new() })
-}
-
-/// The newest revision is not taken: the last good one stays, or nothing is applied where there is none.
-async fn stay(
-    ports: &Ports,
-    last_good: Option<Revision>,
-    newest: &Revision,
-    reason: String,
-    verdict: Verdict,
-    refused: Option<Arc<Prepared>>,
-) -> Result<Chosen, SyncError> {
-    let Some(revision) = last_good else {
-        let reasons = vec![format!("{reason}; nothing is applied")];
-        return Ok(Chosen { prepared: Arc::new(Prepared::nothing(newest)), refused, verdict, reasons });
-    };
-    let reasons = vec![format!("{reason}; {} stays in force", revision.short())];
-    let prepared = ports.prepared(&revision).await.map_err(SyncError::Source)?;
-    Ok(Chosen { prepared, refused, verdict, reasons })
-}
-
 /// What git wants and what is there, at one moment.
 pub struct View {
     /// What is there.
     pub observed: Observed,
     /// What git wants.
     pub wanted: Wanted,
-    evidence: BTreeMap<(ConstraintId, PolicyHash), Evidence>,
+    evidence: Gathered,
     revision: Revision,
     now: Timestamp,
 }
@@ -312,7 +233,7 @@ impl View {
     /// What a sync would do now.
     pub fn plan(&self, ports: &Ports, allow: Option<&AllowPrune>) -> Plan {
         let evidence = |id: &ConstraintId, hash: &PolicyHash| {
-            self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default()
+            self.evidence.get(&(id.clone(), hash.clone())).map(Arc::clone).unwrap_or_default()
         };
         let exemptions: &Exemptions = &self.wanted.exemptions;
         let exempt = |id: &ConstraintId, namespace: &str| exemptions.exempt_by(id, namespace).is_some();
@@ -333,59 +254,6 @@ impl View {
             },
         )
     }
-}
-
-/// The audits of every version in force that could still move.
-async fn gather(
-    ports: &Ports,
-    observed: &Observed,
-    wanted: &Wanted,
-) -> Result<BTreeMap<(ConstraintId, PolicyHash), Evidence>, SyncError> {
-    let mut gathered = BTreeMap::new();
-    for constraint in wanted.desired.units.values().flat_map(|unit| unit.constraints.values()) {
-        let key = ObjectKey::Constraint(constraint.id.clone());
-        let plan::Standing::Known(known) = observed.standing(&key, &ports.config.instance) else { continue };
-        let Some(stage) = known.record.stage.filter(|stage| *stage < constraint.spec.target.stage()) else {
-            continue;
-        };
-        let since = known.record.acknowledged.unwrap_or(known.record.since);
-        let rows =
-            ports.store.evidence(&constraint.id, &known.record.hash, Some(stage.as_str()), since).await?;
-        let audits = rows
-            .into_iter()
-            .map(|row| AuditEvidence {
-                run: row.run.0,
-                started: row.started,
-                finished: row.finished,
-                by_daemon: row.by_daemon,
-                slot: ports
-                    .config
-                    .audit
-                    .schedule
-                    .previous_at_or_before(row.started)
-                    .map_or(0, Timestamp::as_millisecond),
-                incomplete: incomplete(row.complete, row.errors),
-                subjects: row.subjects.into_iter().map(violating).collect(),
-            })
-            .collect();
-        gathered.insert((constraint.id.clone(), known.record.hash), Evidence { audits });
-    }
-    Ok(gathered)
-}
-
-fn incomplete(complete: bool, errors: u64) -> Option<String> {
-    match (complete, errors) {
-        (true, 0) => None,
-        (_, 0) => Some("not everything was evaluated (see the ledger)".to_owned()),
-        (_, 1) => Some("1 evaluation failed".to_owned()),
-        (_, errors) => Some(format!("{errors} evaluations failed")),
-    }
-}
-
-fn violating(subject: Subject) -> ViolatingSubject {
-    let is_namespace = subject.group.is_empty() && subject.kind == "Namespace";
-    let namespace = if is_namespace { subject.name.clone() } else { subject.namespace.clone() };
-    ViolatingSubject { subject, namespace }
 }
 
 fn allowed(pending: &[PendingAction]) -> Option<AllowPrune> {
@@ -470,44 +338,23 @@ fn held_words(status: &plan::ConstraintStatus) -> String {
     }
 }
 
-/// The message of a held prune, with the command that allows exactly this.
+/// The message of a held prune, with the command that allows exactly this where a person may.
 pub fn prune_words(plan: &Plan, revision: &Revision) -> String {
     let count = plan.prune.objects.len();
+    let held = plan.prune.held.join("; ");
+    if count == 0 {
+        let names: Vec<String> = plan.prune.renamed.iter().map(|(old, _)| old.to_string()).collect();
+        return format!("the old names of renamed constraints stay for now: {held} ({})", names.join(", "));
+    }
     let names: Vec<String> = plan.prune.objects.iter().take(10).map(ToString::to_string).collect();
     let more = if count > 10 { format!(" and {} more", count - 10) } else { String::new() };
     let noun = if count == 1 { "object" } else { "objects" };
-    format!(
-        "prune of {count} {noun} is held: {} ({}{more}); to allow exactly this: portcullis sync --allow-prune {count} \
-         --revision {}",
-        plan.prune.held.join("; "),
-        names.join(", "),
-        revision.short()
-    )
-}
-
-fn first_errors(prepared: &Prepared) -> String {
-    let errors: Vec<String> = prepared
-        .bundle
-        .problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .map(|problem| {
-            let place = match problem.span.line {
-                0 => problem.file.clone(),
-                line => format!("{}:{line}:{}", problem.file, problem.span.column),
-            };
-            format!("{place} {} {}", problem.code, problem.message)
-        })
-        .collect();
-    let first: Vec<String> = errors.iter().take(5).cloned().collect();
-    let more = if errors.len() > 5 { format!(" and {} more", errors.len() - 5) } else { String::new() };
-    format!("{}{more}", first.join("; "))
-}
-
-fn advised(error: &GitError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{} ({hint})", error_line(error)),
-        None => error_line(error),
+    let what = format!("prune of {count} {noun} is held: {held} ({}{more})", names.join(", "));
+    if plan.prune.allowable {
+        let revision = revision.short();
+        format!("{what}; to allow exactly this: portcullis sync --allow-prune {count} --revision {revision}")
+    } else {
+        format!("{what}; mend the errors first")
     }
 }
 
@@ -526,20 +373,28 @@ async fn record(ports: &Ports, outcome: &SyncOutcome) -> Result<(), StoreError> 
     if same && !outcome.changed() {
         return Ok(());
     }
-    ports.store.record_sync(&record).await?;
     let known = last.map(|last| last.reasons).unwrap_or_default();
+    if let Some(event) = event_of(outcome, &known, ports.now()) {
+        // Told before it is recorded as known: a crash in between tells it twice, never not at all.
+        let told = ports.notifier.deliveries(&event, &ports.store, &ports.chance);
+        ports.store.enqueue(&told, ports.now()).await?;
+    }
+    ports.store.record_sync(&record).await
+}
+
+/// What those who want to hear of it are told: the reasons that were not there before.
+fn event_of(outcome: &SyncOutcome, known: &[String], at: Timestamp) -> Option<Event> {
     let event = match outcome.verdict {
-        Verdict::InStep => return Ok(()),
+        Verdict::InStep => return None,
         Verdict::Held => NotificationEvent::Hold,
         Verdict::Partial | Verdict::Refused | Verdict::Failed => NotificationEvent::SyncFailed,
     };
     let fresh: Vec<&String> = outcome.reasons.iter().filter(|reason| !known.contains(reason)).collect();
-    let Some(first) = fresh.first() else { return Ok(()) };
+    let first = fresh.first()?;
     let more = if fresh.len() > 1 { format!(" (and {} more)", fresh.len() - 1) } else { String::new() };
-    let event = Event {
+    Some(Event {
         revision: outcome.revision.clone(),
         details: serde_json::json!({"verdict": outcome.verdict, "reasons": fresh}),
-        ..Event::new(event, format!("sync {}: {first}{more}", outcome.verdict.words()), ports.now())
-    };
-    ports.store.enqueue(&ports.notifier.deliveries(&event, &ports.store, &ports.chance), ports.now()).await
+        ..Event::new(event, format!("sync {}: {first}{more}", outcome.verdict.words()), at)
+    })
 }

@@ -102,7 +102,7 @@ async fn what_is_deleted_by_hand_while_its_removal_is_held_comes_back() {
     std::fs::remove_file(stage.policy("k8slabels")).unwrap();
     stage.sync().await.came_to(
         Held,
-        &["restored ConstraintTemplate/k8slabels", "restored K8sLabels/owner", "restored K8sLabels/tier"],
+        &["restored ConstraintTemplate/k8slabels", "restored K8sLabels/tier", "restored K8sLabels/owner"],
     );
     assert_eq!(stage.stages()["K8sLabels/owner"], "deny");
 }

@@ -68,7 +68,12 @@ impl Simulation {
     }
 
     fn choose<'a>(&self, from: &[&'a str]) -> &'a str {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small index")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a small index"
+        )]
         let at = (self.chance.fraction() * from.len() as f64) as usize;
         from[at]
     }

@@ -90,6 +90,7 @@ fn workload(random: &mut Random, number: usize, of: Objects) -> String {
     } else {
         String::from("apiVersion: v1\nkind: Pod\n")
     };
+    let owner = if bad || random.percent(10) { "" } else { "    owner: platform\n" };
     let runbook = if bad || random.percent(10) {
         String::new()
     } else {
@@ -99,7 +100,7 @@ fn workload(random: &mut Random, number: usize, of: Objects) -> String {
         text,
         "metadata:\n  name: {app}-{number:06}\n  namespace: {namespace}\n  labels:\n    app: {app}\n    \
          app.kubernetes.io/name: {app}\n    app.kubernetes.io/instance: {app}-{number}\n    \
-         app.kubernetes.io/part-of: shop\n  annotations:\n    checksum/config: {:016x}{:016x}{runbook}\n",
+         app.kubernetes.io/part-of: shop\n{owner}  annotations:\n    checksum/config: {:016x}{:016x}{runbook}\n",
         random.next(),
         random.next()
     )
@@ -260,7 +261,7 @@ pub fn installation(folder: &Path, files: &[(String, String)], workloads: usize,
         &config,
         "apiVersion: portcullis.dev/v1alpha1\nkind: PortcullisConfig\ncluster: {name: scale, directory: \
          cluster}\nsource: {url: repository, branch: main, paths: [policies], interval: 1h}\naudit: {schedule: \"0 0 1 1 \
-         *\", onSync: true}\nstorage: {url: \"sqlite://state/portcullis.db\"}\nstate: state\nlog: {format: json}\n",
+         *\", onSync: true, evaluationTimeout: 30s}\nstorage: {url: \"sqlite://state/portcullis.db\"}\nstate: state\nlog: {format: json}\n",
     )
     .unwrap();
     config

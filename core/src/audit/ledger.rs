@@ -164,7 +164,12 @@ impl Ledger {
         &'a self,
         constraint: &'a ConstraintId,
     ) -> impl Iterator<Item = (&'a (ConstraintId, String, String), &'a Counts)> {
-        self.rows.iter().filter(move |((id, _, _), _)| id == constraint || (id.kind == ALL && id.name == ALL))
+        let of = |id: ConstraintId| {
+            let from = (id, String::new(), String::new());
+            let id = from.0.clone();
+            self.rows.range(from..).take_while(move |((other, _, _), _)| *other == id)
+        };
+        of(constraint.clone()).chain(of(ConstraintId::new(ALL, ALL)))
     }
 
     /// The rows, sorted by constraint, group and kind.

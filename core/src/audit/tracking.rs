@@ -1,6 +1,6 @@
 //! Findings across runs: new, open, fixed, regressed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -48,29 +48,28 @@ impl Tracked {
         all
     }
 
-    /// The status of each fingerprint.
-    pub fn statuses(&self) -> BTreeMap<&Fingerprint, Status> {
-        [&self.new, &self.open, &self.fixed, &self.regressed]
+    /// The status of each fingerprint, in no particular order.
+    pub fn into_statuses(self) -> impl Iterator<Item = (Fingerprint, Status)> {
+        [self.new, self.open, self.fixed, self.regressed]
             .into_iter()
             .flatten()
-            .map(|known| (&known.fingerprint, known.status))
-            .collect()
+            .map(|known| (known.fingerprint, known.status))
     }
 }
 
 /// Compares a run with what was known before it. A finding that is gone is fixed only where the ledger has
 /// no unknown verdict for its constraint and kind; else nobody knows, and it stays open. What was fixed
 /// before and is still gone is not repeated.
-pub fn track(previous: &[Known], current: &[Finding], ledger: &Ledger, now: Timestamp) -> Tracked {
-    let before: BTreeMap<&Fingerprint, &Known> = previous.iter().map(|k| (&k.fingerprint, k)).collect();
+///
+/// Takes what was known by value: there can be hundreds of thousands.
+pub fn track(previous: Vec<Known>, current: &[Finding], ledger: &Ledger, now: Timestamp) -> Tracked {
+    let mut before: BTreeMap<Fingerprint, Known> =
+        previous.into_iter().map(|known| (known.fingerprint.clone(), known)).collect();
     let mut tracked = Tracked::default();
-    let mut seen = BTreeSet::new();
     let mut findings: Vec<&Finding> = current.iter().collect();
-    findings.sort_by(|a, b| (&a.fingerprint, &a.object).cmp(&(&b.fingerprint, &b.object)));
+    findings.sort_unstable_by(|a, b| (&a.fingerprint, &a.object).cmp(&(&b.fingerprint, &b.object)));
+    findings.dedup_by(|later, first| later.fingerprint == first.fingerprint);
     for finding in findings {
-        if !seen.insert(&finding.fingerprint) {
-            continue;
-        }
         let known = |first_seen, status| Known {
             fingerprint: finding.fingerprint.clone(),
             constraint: finding.constraint.clone(),
@@ -80,7 +79,7 @@ pub fn track(previous: &[Known], current: &[Finding], ledger: &Ledger, now: Time
             last_seen: now,
             status,
         };
-        match before.get(&finding.fingerprint) {
+        match before.remove(&finding.fingerprint) {
             None => tracked.new.push(known(now, Status::New)),
             Some(old) if old.status == Status::Fixed => {
                 tracked.regressed.push(known(old.first_seen, Status::Regressed));
@@ -88,17 +87,17 @@ pub fn track(previous: &[Known], current: &[Finding], ledger: &Ledger, now: Time
             Some(old) => tracked.open.push(known(old.first_seen, Status::Open)),
         }
     }
-    for (fingerprint, old) in before {
-        if seen.contains(fingerprint) || old.status == Status::Fixed {
+    for old in before.into_values() {
+        if old.status == Status::Fixed {
             continue;
         }
         if ledger.complete_for_kind(&old.constraint, &old.group, &old.kind) {
-            tracked.fixed.push(Known { status: Status::Fixed, ..old.clone() });
+            tracked.fixed.push(Known { status: Status::Fixed, ..old });
         } else {
-            tracked.open.push(Known { status: Status::Open, ..old.clone() });
+            tracked.open.push(Known { status: Status::Open, ..old });
         }
     }
-    tracked.open.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    tracked.open.sort_unstable_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
     tracked
 }
 
@@ -121,7 +120,7 @@ mod tests {
     }
 
     fn run(previous: &[Known], findings: &[Finding], ledger: &Ledger, second: i64) -> Tracked {
-        track(previous, findings, ledger, at(second))
+        track(previous.to_vec(), findings, ledger, at(second))
     }
 
     fn evaluated() -> Ledger {

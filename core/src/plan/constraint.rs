@@ -117,6 +117,7 @@ impl Case<'_> {
         };
         let mut record = self.record(stage, since, self.desired.hash.clone());
         record.acknowledged = None;
+        record.hold = old.as_ref().and_then(|(_, known)| known.intents.standing_hold().cloned());
         let write = self.write(&self.desired.manifest, stage, record, None, change, reason.clone());
         let mut status = self.status(State::Entering, Some(stage), None, reason);
         status.since = Some(since);
@@ -191,7 +192,7 @@ impl Case<'_> {
         {
             return self.new_version(plan, known, Change::Swap, stage, Some(promote.clone()));
         }
-        match self.desired.rollout.change.strategy {
+        match self.desired.strategy() {
             Strategy::Apply => self.new_version(plan, known, Change::Swap, stage, None),
             Strategy::Restart => self.new_version(plan, known, Change::Restart, Stage::Dryrun, None),
             Strategy::Shadow => self.hold_version(plan, known, &ways_out(&self.desired.id.to_string()), true),
@@ -380,6 +381,7 @@ impl Case<'_> {
             since,
             acknowledged: None,
             exempted: Vec::new(),
+            hold: None,
             content: None,
         }
     }
@@ -406,6 +408,9 @@ impl Case<'_> {
         {
             // Nothing of the content changed: the commit that last did stays named.
             record.revision = known.map(|known| known.record.revision.clone()).unwrap_or(record.revision);
+        }
+        if let Some(known) = known {
+            record.hold = known.intents.standing_hold().cloned();
         }
         let consumed = Self::consumed(known);
         let live = self.observed.live.get(&self.key);

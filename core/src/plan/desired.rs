@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     identity::{ConstraintId, PolicyHash, Revision},
     policy::{ConstraintSpec, TemplateSpec},
-    rollout::RolloutSpec,
+    rollout::{RolloutSpec, Strategy},
 };
 
 /// The whole of a revision.
@@ -71,4 +71,12 @@ pub struct DesiredConstraint {
     pub exempt: BTreeSet<String>,
     /// Why audits cannot judge it.
     pub not_auditable: Option<String>,
+}
+
+impl DesiredConstraint {
+    /// What happens to a changed version. Where it is not known which rules apply (a broken Rollout, or one that
+    /// asks for what is not supported yet), the old version stays, as under `Shadow`.
+    pub fn strategy(&self) -> Strategy {
+        if self.capped.is_empty() { self.rollout.change.strategy } else { Strategy::Shadow }
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::render::{self, annotation},
-    rollout::Intents,
+    rollout::{Intents, PersonIntent},
 };
 
 /// A managed object by what it is.
@@ -62,6 +62,9 @@ pub struct Record {
     /// Namespaces that exemptions added to `excludedNamespaces`.
     #[serde(default)]
     pub exempted: Vec<String>,
+    /// A person's standing hold, so that a rename or a deletion by hand does not lose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<PersonIntent>,
     /// Digest of what was sent; `None` where unknown (a lost database).
     #[serde(default)]
     pub content: Option<String>,
@@ -154,7 +157,7 @@ impl Observed {
                     record: mirror.record.clone(),
                     manifest: manifest.clone(),
                     drift: Some(Drift::Deleted),
-                    intents: Intents::default(),
+                    intents: Intents { hold: mirror.record.hold.clone(), ..Intents::default() },
                 })),
                 None => Standing::New,
             },
@@ -215,6 +218,7 @@ impl Observed {
                 since,
                 acknowledged: Some(since),
                 exempted: render::exempted(&annotations),
+                hold: Intents::read(&annotations).hold,
                 content: None,
             },
             manifest: live.manifest.clone(),

@@ -46,6 +46,8 @@ pub struct PrunePlan {
     pub forgotten: Vec<ObjectKey>,
     /// Why the removals are held; empty where they go on.
     pub held: Vec<String>,
+    /// Whether a person may allow them all the same; not while anything is refused.
+    pub allowable: bool,
 }
 
 /// Which new constraints take over from which removed ones: same hash, added and removed in one revision.
@@ -125,10 +127,11 @@ pub fn plan_prune(
             }
         };
         if render::annotations(&manifest).get(annotation::PRUNE).is_some_and(|value| value == "disabled") {
-            match observed.live.contains_key(&key) {
-                true => plan.kept.push((key, format!("{} is disabled", annotation::PRUNE))),
+            if observed.live.contains_key(&key) {
+                plan.kept.push((key, format!("{} is disabled", annotation::PRUNE)));
+            } else {
                 // Deleting it by hand is the only way to be rid of it.
-                false => plan.forgotten.push(key),
+                plan.forgotten.push(key);
             }
             continue;
         }
@@ -177,6 +180,7 @@ fn hold(
         return;
     }
     let count = plan.objects.len() as u64;
+    plan.allowable = count > 0;
     if let (Some(allowed), Some(revision)) = (allowed, &desired.revision)
         && allowed.covers(count, revision)
     {

@@ -277,6 +277,9 @@ pub fn manifest(
             merged.insert(annotation::SINCE.to_owned(), record.since.to_string());
             merged.insert(annotation::HASH.to_owned(), record.hash.to_string());
             merged.insert(annotation::REVISION.to_owned(), record.revision.to_string());
+            if let (None, Some(hold)) = (live, &record.hold) {
+                merged.insert(HOLD.to_owned(), json!(hold).to_string());
+            }
             if !record.exempted.is_empty() {
                 merged.insert(annotation::EXEMPTED.to_owned(), json!(record.exempted).to_string());
             }

@@ -1,6 +1,9 @@
 //! The rules of the rollout on whole plans, with a folder-less cluster in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -119,8 +122,9 @@ impl World {
     }
 
     fn plan(&self) -> Plan {
-        let evidence = |id: &ConstraintId, hash: &PolicyHash| Evidence {
-            audits: self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default(),
+        let evidence = |id: &ConstraintId, hash: &PolicyHash| {
+            let audits = self.evidence.get(&(id.clone(), hash.clone())).cloned().unwrap_or_default();
+            Arc::new(Evidence { audits, counted: 0 })
         };
         let exempt = |id: &ConstraintId, namespace: &str| {
             self.exempt.contains(&(id.name.clone(), namespace.to_owned()))
@@ -521,4 +525,68 @@ fn exemptions_are_composed_into_the_match_and_change_no_hash() {
     world.sync();
     let live = &world.observed.live.get(&key).unwrap().manifest;
     assert_eq!(live.pointer("/spec/match/excludedNamespaces"), None);
+}
+
+#[test]
+fn where_the_rules_are_not_known_a_changed_policy_is_held_whatever_the_strategy() {
+    for (body, labels) in [("1 == 1", "a"), ("true", "b")] {
+        for strategy in [Strategy::Apply, Strategy::Restart] {
+            let mut world = World::at_deny(strategy);
+            let before = world.observed.live.clone();
+            world.commit(&[("Labels", body, &[constraint("Labels", "all", "deny", &[labels])])], strategy);
+            let unit = world.desired.units.get_mut("Labels").unwrap();
+            unit.constraints.get_mut("all").unwrap().capped =
+                vec!["the Rollout `strict` is broken".to_owned()];
+            world.sync();
+            assert_eq!(world.observed.live, before, "{strategy:?}");
+            assert_eq!(world.status("Labels", "all").state, State::HeldVersion);
+        }
+    }
+}
+
+#[test]
+fn a_hold_outlives_a_rename_and_a_deletion_by_hand() {
+    let mut world = World::new();
+    world.commit(&[("Labels", "true", &[constraint("Labels", "all", "deny", &["a"])])], Strategy::Shadow);
+    world.sync();
+    world.annotate("Labels", "all", "portcullis.dev/hold", r#"{"reason": "release", "by": "mara"}"#);
+    let key = ObjectKey::Constraint(ConstraintId::new("Labels", "all"));
+    let hold = crate::rollout::PersonIntent::read(r#"{"reason": "release", "by": "mara"}"#);
+    world.observed.mirror.get_mut(&key).unwrap().record.hold = Some(hold);
+    world.observed.live.remove(&key);
+    for _ in 0..4 {
+        world.pass(HOUR);
+        world.sync();
+        world.audit(&[], None);
+    }
+    assert_eq!(world.status("Labels", "all").waiting, Some(Waiting::Held), "restored with its hold");
+
+    world.commit(&[("Labels", "true", &[constraint("Labels", "new", "deny", &["a"])])], Strategy::Shadow);
+    for _ in 0..4 {
+        world.sync();
+        world.pass(HOUR);
+        world.audit(&[], None);
+    }
+    assert_eq!(world.stage("Labels", "new"), Some(Stage::Dryrun));
+    assert_eq!(world.status("Labels", "new").waiting, Some(Waiting::Held), "renamed with its hold");
+}
+
+#[test]
+fn a_swap_that_was_cut_short_after_its_template_is_finished() {
+    let mut world = World::at_deny(Strategy::Shadow);
+    world.commit(&[("Labels", "1 == 1", &[constraint("Labels", "all", "deny", &["a"])])], Strategy::Shadow);
+    world.annotate("Labels", "all", "portcullis.dev/promote", r#"{"by": "mara"}"#);
+    let plan = world.plan();
+    let template = plan.writes.iter().find(|write| write.key.is_template()).unwrap();
+    let live = LiveObject { manifest: template.manifest.clone(), version: "new".to_owned() };
+    let mirror = MirrorObject { record: template.record.clone(), manifest: Some(template.manifest.clone()) };
+    world.observed.live.insert(template.key.clone(), live);
+    world.observed.mirror.insert(template.key.clone(), mirror);
+    let key = ObjectKey::Constraint(ConstraintId::new("Labels", "all"));
+    let annotations =
+        world.observed.live.get_mut(&key).unwrap().manifest.pointer_mut("/metadata/annotations");
+    annotations.unwrap().as_object_mut().unwrap().remove("portcullis.dev/promote");
+    world.sync();
+    assert_eq!(world.status("Labels", "all").state, State::Current, "the new template judges it already");
+    assert_eq!(world.stage("Labels", "all"), Some(Stage::Deny));
 }

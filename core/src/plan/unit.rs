@@ -1,6 +1,6 @@
 //! The plan of one policy unit: what becomes of its template.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use crate::{
     document::Duration,
     identity::{ConstraintId, PolicyHash, Revision, Stage},
     plan::{
-        Change, ConstraintStatus, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey, Observed, Phase,
-        Record, Standing, State, Write, constraint::plan_constraint, render,
+        Change, ConstraintStatus, DesiredConstraint, DesiredTemplate, DesiredUnit, Drift, Known, ObjectKey,
+        Observed, Phase, Record, Standing, State, Write, constraint::plan_constraint, render,
     },
     rollout::{Evidence, Intents, PersonIntent, Strategy},
 };
@@ -26,7 +26,7 @@ pub struct Context<'a> {
     /// The interval of the audit schedule.
     pub audit_interval: Duration,
     /// The audits of one version of a constraint.
-    pub evidence: &'a dyn Fn(&ConstraintId, &PolicyHash) -> Evidence,
+    pub evidence: &'a dyn Fn(&ConstraintId, &PolicyHash) -> Arc<Evidence>,
     /// Whether an Exemption excuses a constraint in a namespace now.
     pub exempt: &'a dyn Fn(&ConstraintId, &str) -> bool,
     /// Whether drift is put back, or only reported.
@@ -231,7 +231,7 @@ fn changed_template(unit: &DesiredUnit, observed: &Observed, context: &Context<'
         }
         if stage.is_some_and(|stage| stage > Stage::Dryrun) {
             past.push(id.clone());
-            let its = desired.map_or(Strategy::Shadow, |desired| desired.rollout.change.strategy);
+            let its = desired.map_or(Strategy::Shadow, DesiredConstraint::strategy);
             strategy = Some(match (strategy, its) {
                 (None, its) => its,
                 (Some(Strategy::Shadow), _) | (_, Strategy::Shadow) => Strategy::Shadow,
@@ -279,6 +279,7 @@ fn template_write(
         since: known.filter(|_| same).map_or(context.now, |known| known.record.since),
         acknowledged: known.filter(|_| same).and_then(|known| known.record.acknowledged),
         exempted: Vec::new(),
+        hold: None,
         content: Some(render::content_digest(&content)),
     };
     let live = observed.live.get(key);

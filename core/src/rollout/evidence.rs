@@ -37,12 +37,15 @@ pub struct AuditEvidence {
 /// The runs of one hash, newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
-    /// The runs.
+    /// The runs. The newest one is among them; earlier ones may be counted only.
     pub audits: Vec<AuditEvidence>,
+    /// Slots of earlier runs that count for `minAudits` and are not among `audits`.
+    pub counted: u64,
 }
 
 impl Evidence {
-    /// Runs that count for `minAudits`: by the daemon, complete, begun after `since`, one a slot.
+    /// Runs that count for `minAudits`: by the daemon, complete, begun after `since`, one a slot. Those that are
+    /// counted only were begun after it.
     pub fn counted_since(&self, since: Timestamp) -> u64 {
         let slots: std::collections::BTreeSet<i64> = self
             .audits
@@ -50,7 +53,7 @@ impl Evidence {
             .filter(|audit| audit.by_daemon && audit.incomplete.is_none() && audit.started > since)
             .map(|audit| audit.slot)
             .collect();
-        slots.len() as u64
+        slots.len() as u64 + self.counted
     }
 
     /// The newest run begun after `since`, whatever its cause.

@@ -25,15 +25,41 @@ fn parse(documents: Documents, surroundings: &mut Surroundings, default_namespac
     });
 }
 
+/// What the survey asks of a JSON object before it parses it.
+#[derive(serde::Deserialize)]
+struct Peek<'a> {
+    #[serde(borrow, rename = "apiVersion")]
+    api_version: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    metadata: PeekMetadata,
+    items: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(serde::Deserialize)]
+struct PeekMetadata {
+    #[serde(rename = "ownerReferences")]
+    owners: Option<serde::de::IgnoredAny>,
+}
+
 /// Whether a document must be parsed. Only one whose kind and apiVersion stand once each, plainly, at the
-/// beginning of a line, is left out.
+/// beginning of a line (of a list's item: two characters on), or in plain JSON, is left out.
 fn matters(text: &[u8]) -> bool {
     if looks_like_json(text) {
-        return true;
+        return serde_json::from_slice::<Peek<'_>>(text).map_or(true, |peek| {
+            let gvk = GroupVersionKind::new(&peek.api_version, &peek.kind);
+            peek.items.is_some() || Surroundings::wants(&gvk.group, &gvk.kind, peek.metadata.owners.is_some())
+        });
     }
     let Ok(text) = std::str::from_utf8(text) else { return false };
+    let is_item = text.starts_with("- ");
     let (mut kind, mut api_version) = (None, None);
-    for line in text.lines() {
+    for (number, line) in text.lines().enumerate() {
+        let line = match (is_item, number) {
+            (false, _) => line,
+            (true, 0) => line.get(2..).unwrap_or(""),
+            (true, _) => line.strip_prefix("  ").unwrap_or(line),
+        };
         let target = if let Some(rest) = line.strip_prefix("kind:") {
             Some((&mut kind, rest))
         } else if let Some(rest) = line.strip_prefix("apiVersion:") {
@@ -58,7 +84,7 @@ fn matters(text: &[u8]) -> bool {
     }
     let (Some(kind), Some(api_version)) = (kind, api_version) else {
         // Neither: indented, or nothing at all.
-        return text.contains("kind");
+        return is_item || text.contains("kind");
     };
     let gvk = GroupVersionKind::new(api_version, kind);
     kind.ends_with("List") || Surroundings::wants(&gvk.group, &gvk.kind, text.contains("ownerReferences"))
@@ -82,6 +108,13 @@ mod tests {
             ("apiVersion: v1\nkind: PodList\n", true),
             ("  apiVersion: v1\n  kind: Namespace\n", true),
             ("{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}", true),
+            ("{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"ownerReferences\": []}}", false),
+            ("{\"apiVersion\": \"v1\", \"kind\": \"Namespace\", \"metadata\": {}}", true),
+            ("{\"kind\": \"List\", \"apiVersion\": \"v1\", \"metadata\": {}, \"items\": []}", true),
+            ("{apiVersion: v1, kind: Pod, metadata: {}}", true),
+            ("- apiVersion: v1\n  kind: Pod\n  metadata: {}\n", false),
+            ("- apiVersion: v1\n  kind: Namespace\n", true),
+            ("- metadata: {name: x}\n", true),
             ("--- {apiVersion: v1, kind: Namespace}\n", true),
             ("apiVersion: v1\n\"kind\": Namespace\n", true),
             ("apiVersion: v1\nkind: !!str Namespace\n", true),

@@ -7,16 +7,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use portcullis_core::{
-    audit::{Finding, Status},
+    audit::{self, Finding, Status},
     identity::{ConstraintId, Fingerprint},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{RunId, Store, StoreError, content, from_json, millis, timestamp, to_json};
 
 /// Rows written by one statement; SQLite and PostgreSQL take 32,766 parameters.
 const CHUNK: usize = 500;
+
+/// Rows read at once.
+const PAGE: i64 = 2_000;
 
 /// How a fingerprint compares with what was known before the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,26 @@ pub struct RunFinding {
     pub last_seen: Timestamp,
 }
 
+/// A content hash without the words around it: there can be hundreds of thousands at once.
+type Digest = [u8; 32];
+
+fn digest(hash: &str) -> Option<Digest> {
+    let hex = hash.strip_prefix("sha256:")?;
+    let mut digest = [0; 32];
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+fn hash_of_digest(digest: Digest) -> String {
+    use std::fmt::Write as _;
+    digest.iter().fold(String::from("sha256:"), |mut hash, byte| {
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    })
+}
+
 fn status_word(status: Status) -> &'static str {
     match status {
         Status::New => "new",
@@ -77,6 +100,18 @@ fn parse_status(text: &str) -> Result<Status, StoreError> {
         "regressed" => Ok(Status::Regressed),
         _ => Err(StoreError::Word { what: "status of a finding", found: text.to_owned() }),
     }
+}
+
+/// The part of a finding that says what it is about.
+#[derive(Deserialize)]
+struct About {
+    object: AboutObject,
+}
+
+#[derive(Deserialize)]
+struct AboutObject {
+    group: String,
+    kind: String,
 }
 
 type KnownColumns = (String, String, String, i64, i64, String, String);
@@ -105,6 +140,41 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         rows.into_iter().map(into_known).collect()
+    }
+
+    /// As much of what is known as telling new findings from old ones needs, by fingerprint. There can be
+    /// hundreds of thousands: they are read in pieces, and their bodies are not kept.
+    pub async fn remembered(&self) -> Result<Vec<audit::Known>, StoreError> {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let rows: Vec<KnownColumns> = sqlx::query_as(
+                "SELECT fingerprint, constraint_kind, constraint_name, first_seen, last_seen, status, finding \
+                 FROM known WHERE cluster = $1 AND instance = $2 AND fingerprint > $3 \
+                 ORDER BY fingerprint LIMIT $4",
+            )
+            .bind(self.cluster())
+            .bind(self.instance())
+            .bind(&after)
+            .bind(PAGE)
+            .fetch_all(self.reader())
+            .await?;
+            let Some(last) = rows.last() else { return Ok(all) };
+            after.clone_from(&last.0);
+            all.reserve(rows.len());
+            for (fingerprint, kind, name, first_seen, last_seen, status, finding) in rows {
+                let About { object } = from_json("a finding", &finding)?;
+                all.push(audit::Known {
+                    fingerprint: Fingerprint::new(fingerprint),
+                    constraint: ConstraintId::new(kind, name),
+                    group: object.group,
+                    kind: object.kind,
+                    first_seen: timestamp(first_seen),
+                    last_seen: timestamp(last_seen),
+                    status: parse_status(&status)?,
+                });
+            }
+        }
     }
 
     /// The findings that are gone since the run before this one.
@@ -214,22 +284,25 @@ impl Store {
         .bind(seq - 1)
         .fetch_all(&mut *tx)
         .await?;
-        let known: HashSet<(&str, i64)> =
-            before.iter().map(|(hash, copy, _)| (hash.as_str(), *copy)).collect();
+        let before: HashMap<(Digest, i64), i64> = before
+            .into_iter()
+            .filter_map(|(hash, copy, from_seq)| Some(((digest(&hash)?, copy), from_seq)))
+            .collect();
 
-        let mut copies: HashMap<String, i64> = HashMap::new();
-        let mut present: HashSet<(String, i64)> = HashSet::new();
+        let mut copies: HashMap<Digest, i64> = HashMap::new();
+        let mut present: HashSet<(Digest, i64)> = HashSet::new();
         let mut fresh: Vec<(String, i64, String)> = Vec::new();
         for finding in findings {
             let value = serde_json::to_value(finding)
                 .map_err(|source| StoreError::Json { what: "a finding", source })?;
             let body = content::canonical(&value);
             let hash = content::hash_of(&body);
-            let copy = copies.entry(hash.clone()).and_modify(|copy| *copy += 1).or_insert(0);
-            if known.contains(&(hash.as_str(), *copy)) {
-                present.insert((hash, *copy));
+            let Some(digest) = digest(&hash) else { continue };
+            let copy = *copies.entry(digest).and_modify(|copy| *copy += 1).or_insert(0);
+            if before.contains_key(&(digest, copy)) {
+                present.insert((digest, copy));
             } else {
-                fresh.push((hash, *copy, body));
+                fresh.push((hash, copy, body));
                 if fresh.len() == CHUNK {
                     self.put_fresh(&mut *tx, seq, &fresh).await?;
                     fresh.clear();
@@ -248,9 +321,7 @@ impl Store {
             .bind(seq - 1)
             .execute(&mut *tx)
             .await?;
-        for (hash, copy, from_seq) in
-            before.iter().filter(|(hash, copy, _)| !present.contains(&(hash.clone(), *copy)))
-        {
+        for ((digest, copy), from_seq) in before.iter().filter(|(key, _)| !present.contains(key)) {
             sqlx::query(
                 "UPDATE spans SET to_seq = $1 WHERE cluster = $2 AND instance = $3 AND hash = $4 AND copy = $5 \
                  AND from_seq = $6",
@@ -258,7 +329,7 @@ impl Store {
             .bind(seq - 1)
             .bind(self.cluster())
             .bind(self.instance())
-            .bind(hash)
+            .bind(hash_of_digest(*digest))
             .bind(copy)
             .bind(from_seq)
             .execute(&mut *tx)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::SqliteConnection;
+use sqlx::{FromRow, SqliteConnection};
 
 use super::{Store, StoreError, from_json, millis, timestamp, to_json};
 
@@ -24,27 +24,47 @@ pub struct MirrorRow {
     pub decided_at: Timestamp,
 }
 
+#[derive(FromRow)]
+struct Row {
+    kind: String,
+    name: String,
+    is_template: i64,
+    state: String,
+    manifest_hash: Option<String>,
+    decided_at: i64,
+    body: Option<String>,
+}
+
 impl Store {
     /// All rows, by kind and name.
     pub async fn mirror(&self) -> Result<Vec<MirrorRow>, StoreError> {
-        let rows: Vec<(String, String, i64, String, Option<String>, i64)> = sqlx::query_as(
-            "SELECT kind, name, is_template, state, manifest_hash, decided_at FROM mirror \
-             WHERE cluster = $1 AND instance = $2 ORDER BY kind, name",
+        Ok(self.mirror_with_manifests().await?.into_iter().map(|(row, _)| row).collect())
+    }
+
+    /// All rows, by kind and name, each with the manifest it names where the store has it.
+    pub async fn mirror_with_manifests(&self) -> Result<Vec<(MirrorRow, Option<Value>)>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT mirror.kind, mirror.name, is_template, state, manifest_hash, decided_at, manifests.body \
+             FROM mirror LEFT JOIN manifests ON manifests.cluster = mirror.cluster \
+             AND manifests.instance = mirror.instance AND manifests.hash = mirror.manifest_hash \
+             WHERE mirror.cluster = $1 AND mirror.instance = $2 ORDER BY mirror.kind, mirror.name",
         )
         .bind(self.cluster())
         .bind(self.instance())
         .fetch_all(self.reader())
         .await?;
         rows.into_iter()
-            .map(|(kind, name, is_template, state, manifest_hash, decided_at)| {
-                Ok(MirrorRow {
+            .map(|Row { kind, name, is_template, state, manifest_hash, decided_at, body }| {
+                let row = MirrorRow {
                     kind,
                     name,
                     is_template: is_template != 0,
                     state: from_json("a mirrored state", &state)?,
                     manifest_hash,
                     decided_at: timestamp(decided_at),
-                })
+                };
+                let manifest = body.map(|body| from_json("a manifest", &body)).transpose()?;
+                Ok((row, manifest))
             })
             .collect()
     }

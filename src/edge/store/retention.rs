@@ -51,6 +51,8 @@ impl Store {
         for statement in [
             "DELETE FROM spans WHERE cluster = $1 AND instance = $2 AND CAST($3 AS BIGINT) IS NOT NULL AND to_seq < \
              COALESCE((SELECT MIN(seq) FROM runs WHERE runs.cluster = $1 AND runs.instance = $2), 0)",
+            "DELETE FROM evidence WHERE cluster = $1 AND instance = $2 AND CAST($3 AS BIGINT) IS NOT NULL AND to_seq < \
+             COALESCE((SELECT MIN(seq) FROM runs WHERE runs.cluster = $1 AND runs.instance = $2), 0)",
             "DELETE FROM known WHERE cluster = $1 AND instance = $2 AND status = 'fixed' AND last_seen < $3",
             "DELETE FROM syncs WHERE cluster = $1 AND instance = $2 AND at < $3 AND id < (SELECT \
              MAX(newest.id) FROM syncs newest WHERE newest.cluster = $1 AND newest.instance = $2)",

@@ -244,7 +244,7 @@ impl Store {
         self.put_spans(&mut tx, seq, record.findings).await?;
         self.put_changes(&mut tx, run, record.tracked).await?;
         self.put_known(&mut tx, record.tracked, record.findings, record.finished).await?;
-        self.put_evidence(&mut tx, run, record.evidence).await?;
+        self.put_evidence(&mut tx, seq, record.evidence).await?;
         tx.commit().await?;
         Ok(())
     }
