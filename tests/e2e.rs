@@ -16,5 +16,6 @@ mod losses;
 mod people;
 mod prune;
 mod schedule;
+mod simulation;
 mod stage;
 mod story;

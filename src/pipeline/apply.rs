@@ -348,8 +348,12 @@ impl Applier<'_> {
         observed: &Observed,
         progress: &mut Progress,
     ) -> Result<(), String> {
-        let Some(live) = observed.live.get(key) else { return Ok(()) };
         let (kind, name) = store_name(key);
+        let Some(live) = observed.live.get(key) else {
+            // Somebody has deleted it by hand: only the store still knows it.
+            let forgotten = self.store.delete_mirror(kind, name).await;
+            return forgotten.map_err(|error| format!("it could not be forgotten: {}", error_line(&error)));
+        };
         let at = self.clock.now();
         let stage = observed.mirror.get(key).and_then(|mirror| mirror.record.stage);
         let intent = Intent {

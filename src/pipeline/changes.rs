@@ -2,7 +2,10 @@
 //! refused or is held.
 
 use jiff::Timestamp;
-use portcullis_core::report::{Change, ChangeKind};
+use portcullis_core::{
+    identity::Stage,
+    report::{Change, ChangeKind},
+};
 
 use crate::edge::store::{DecisionRow, Store, StoreError, SyncRecord};
 
@@ -27,21 +30,21 @@ pub async fn since(store: &Store, since: Option<Timestamp>) -> Result<Vec<Change
 fn decided(row: DecisionRow) -> Change {
     let decision = row.decision;
     let (word, why) = decision.reason.split_once(": ").unwrap_or(("", &decision.reason));
+    let stage = |text: &Option<String>| text.as_deref().and_then(Stage::parse);
+    let weaker = stage(&decision.from).zip(stage(&decision.to)).is_some_and(|(from, to)| to < from);
     let what = match word {
+        // A lower target, a restart, or a new version that git wants no further.
+        _ if weaker => ChangeKind::Demoted,
         "created" => ChangeKind::Added,
         "renamed" => ChangeKind::Renamed,
         "promoted" => ChangeKind::Promoted,
-        "lowered" => ChangeKind::Demoted,
-        // The version is a new one; only a constraint has a stage to lose.
-        "restarted" if decision.from == decision.to => ChangeKind::Changed,
-        "restarted" => ChangeKind::Demoted,
         "removed" => ChangeKind::Removed,
         "restored" => ChangeKind::Restored,
         "resumed" => ChangeKind::Resumed,
         "held" => ChangeKind::Held,
         "refused" => ChangeKind::Refused,
         "exemptions" => ChangeKind::Exemption,
-        "updated" | "swapped" | "rewritten" => ChangeKind::Changed,
+        "updated" | "swapped" | "restarted" | "rewritten" => ChangeKind::Changed,
         _ => ChangeKind::Other,
     };
     // A template is known to the store by the kind it makes, to everybody else by its name.

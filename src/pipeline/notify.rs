@@ -55,7 +55,8 @@ impl Event {
         let (change, reason) = decision.reason.split_once(": ")?;
         let (event, word) = match change {
             "promoted" => (NotificationEvent::Promotion, "promoted"),
-            "lowered" | "restarted" if to < from => (NotificationEvent::Demotion, "put back"),
+            // Whatever else it is, a new version or a lower target: it is enforced less.
+            _ if to < from => (NotificationEvent::Demotion, "put back"),
             _ => return None,
         };
         Some(Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use portcullis_core::{
     identity::ConstraintId,
-    plan::{MirrorObject, ObjectKey, Observed, Record, render},
+    plan::{MirrorObject, ObjectKey, Observed, Record, Standing, render},
     rollout::Intents,
 };
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,25 @@ pub async fn recover(
         }
     }
     Ok(lines)
+}
+
+/// Writes down the state of objects that carry it and that the store does not know, as after a lost database:
+/// what is deleted by hand later can then come back at its stage, also where nothing else is to be written.
+pub async fn remember(
+    store: &Store,
+    instance: &str,
+    observed: &mut Observed,
+    now: Timestamp,
+) -> Result<(), ObserveError> {
+    let unknown: Vec<ObjectKey> =
+        observed.live.keys().filter(|key| !observed.mirror.contains_key(*key)).cloned().collect();
+    for key in unknown {
+        let Standing::Known(known) = observed.standing(&key, instance) else { continue };
+        let hash = store.put_manifest(&known.manifest).await?;
+        store.upsert_mirror(&mirror_row(&key, &known.record, Some(hash), now)).await?;
+        observed.mirror.insert(key, MirrorObject { record: known.record, manifest: Some(known.manifest) });
+    }
+    Ok(())
 }
 
 /// Asks for the acknowledgement of what is written and not yet acknowledged, and records it; records holds too,

@@ -96,6 +96,29 @@ async fn the_last_constraint_of_a_kind_at_deny_is_not_removed_unasked() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_by_hand_while_its_removal_is_held_comes_back() {
+    let stage = enforced("").await;
+    stage.remove("owner goes", &["labels/owner.yaml"]).await.came_to(Held, &[]);
+    std::fs::remove_file(stage.policy("k8slabels")).unwrap();
+    stage.sync().await.came_to(
+        Held,
+        &["restored ConstraintTemplate/k8slabels", "restored K8sLabels/tier", "restored K8sLabels/owner"],
+    );
+    assert_eq!(stage.stages()["K8sLabels/owner"], "deny");
+}
+
+#[tokio::test]
+async fn what_is_deleted_by_hand_and_in_git_is_forgotten() {
+    let stage = enforced("").await;
+    std::fs::remove_file(stage.policy("K8sLabels/tier")).unwrap();
+    stage.remove("tier goes", &["labels/tier.yaml"]).await.did(&[]);
+    assert!(!stage.stages().contains_key("K8sLabels/tier"));
+    // It is new when it comes again.
+    let again = wants("K8sLabels", "tier", "tier", "deny");
+    stage.push("tier again", &[("labels/tier.yaml", &again)]).await.did(&["created K8sLabels/tier dryrun"]);
+}
+
+#[tokio::test]
 async fn nothing_is_removed_while_anything_is_refused() {
     let stage = enforced("").await;
     let bad = labels("K8sOther", "wanted = = 1");

@@ -105,6 +105,13 @@ impl Stage {
         self.folder.path().join(path)
     }
 
+    /// Makes the remote unusable, or usable again; commits reach it in either case.
+    pub fn hide_remote(&self, hidden: bool) {
+        let (from, to) = if hidden { ("HEAD", "AWAY") } else { ("AWAY", "HEAD") };
+        let repository = self.path("policies.git");
+        fs::rename(repository.join(from), repository.join(to)).unwrap();
+    }
+
     /// The file of a constraint or, with one part, of a template.
     pub fn policy(&self, name: &str) -> PathBuf {
         let folder = if name.contains('/') { "constraints" } else { "constrainttemplates" };

@@ -117,13 +117,22 @@ pub fn plan_prune(
     let renamed: BTreeSet<&ConstraintId> = renames.values().collect();
     let mut templates = Vec::new();
     for key in removed(desired, observed, instance) {
-        let Some(live) = observed.live.get(&key) else {
-            plan.forgotten.push(key);
-            continue;
+        // What was deleted by hand counts as if it were there: it comes back where its removal is held.
+        let manifest = match (observed.live.get(&key), observed.standing(&key, instance)) {
+            (Some(live), _) => live.manifest.clone(),
+            (None, Standing::Known(known)) => known.manifest,
+            (None, _) => {
+                plan.forgotten.push(key);
+                continue;
+            }
         };
-        if render::annotations(&live.manifest).get(annotation::PRUNE).is_some_and(|value| value == "disabled")
-        {
-            plan.kept.push((key, format!("{} is disabled", annotation::PRUNE)));
+        if render::annotations(&manifest).get(annotation::PRUNE).is_some_and(|value| value == "disabled") {
+            if observed.live.contains_key(&key) {
+                plan.kept.push((key, format!("{} is disabled", annotation::PRUNE)));
+            } else {
+                // Deleting it by hand is the only way to be rid of it.
+                plan.forgotten.push(key);
+            }
             continue;
         }
         match &key {
@@ -193,20 +202,19 @@ fn hold(
     }
     for kind in plan.objects.iter().map(ObjectKey::unit).collect::<BTreeSet<_>>() {
         // What was weakened by hand counts as it was decided.
-        let at_deny: Vec<&ObjectKey> = observed
+        let at_deny: BTreeSet<&ObjectKey> = observed
             .live
-            .iter()
-            .filter(|(key, live)| {
+            .keys()
+            .chain(observed.mirror.keys())
+            .filter(|key| !key.is_template() && key.unit() == kind)
+            .filter(|key| {
                 let decided = match observed.standing(key, instance) {
                     Standing::Known(known) => known.record.stage,
                     _ => None,
                 };
-                !key.is_template()
-                    && key.unit() == kind
-                    && (decided == Some(Stage::Deny)
-                        || render::live_stage(&live.manifest) == Some(Stage::Deny))
+                let live = observed.live.get(*key).and_then(|live| render::live_stage(&live.manifest));
+                decided == Some(Stage::Deny) || live == Some(Stage::Deny)
             })
-            .map(|(key, _)| key)
             .collect();
         if !at_deny.is_empty() && at_deny.iter().all(|key| plan.objects.contains(key)) {
             plan.held.push(format!("every constraint of {kind} at deny would go"));
