@@ -16,6 +16,7 @@ pub use gate::{GateCount, gate_counts};
 pub use judge::{Judge, JudgeOptions};
 pub use ledger::{Hole, HoleClass, Ledger, LedgerRow};
 pub use object::{Object, Owner, Placement, Unreadable};
+pub(crate) use policy_set::engine_value;
 pub use policy_set::{Policy, PolicySet};
 pub use surroundings::Surroundings;
 pub use tracking::{Known, Tracked, track};

@@ -18,6 +18,7 @@ mod template;
 mod tokens;
 mod uses;
 mod walk;
+mod whole;
 
 pub use auditability::Auditability;
 pub use compile::{CompiledTemplate, RegoProblem, compile};

@@ -81,7 +81,7 @@ impl Policy {
 }
 
 /// JSON as the policy engine takes it.
-fn engine_value(json: &Json) -> Value {
+pub(crate) fn engine_value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),

@@ -36,7 +36,8 @@ const NAMES: [(&str, &str); 7] = [
 
 /// Looks at the names in the code, comments apart: one that is used for something else counts as well,
 /// because a variable can carry the request anywhere.
-pub(super) fn auditability(spec: &TemplateSpec) -> Auditability {
+/// `whole` says that the modules read the request as a whole.
+pub(super) fn auditability(spec: &TemplateSpec, whole: bool) -> Auditability {
     let mut reasons: Vec<String> = Vec::new();
     let mut add = |reason: &str| {
         if !reasons.iter().any(|known| known == reason) {
@@ -58,6 +59,9 @@ pub(super) fn auditability(spec: &TemplateSpec) -> Auditability {
                 add("reads the request by keys that are only known at run time");
             }
         }
+    }
+    if whole {
+        add("reads the request as a whole");
     }
     if reasons.is_empty() { Auditability::Auditable } else { Auditability::NotYet { reasons } }
 }

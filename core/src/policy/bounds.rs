@@ -1,7 +1,10 @@
 //! Bounds that a Rego text must keep so that no parser and no evaluation can run out of stack or time
 //! over it. What people write is far below them.
 
-use super::tokens::{Token, TokenKind};
+use super::{
+    builtins::is_literal_in_range,
+    tokens::{Token, TokenKind},
+};
 
 /// Bytes of one module.
 pub(super) const MAX_BYTES: usize = 512 * 1024;
@@ -27,6 +30,9 @@ pub(super) fn exceeded<'text>(tokens: &[Token<'text>]) -> Option<(Token<'text>, 
         work = work.saturating_add(1 << doubled.min(40));
         if work > MAX_WORK {
             return fail("too much is nested here to be parsed in reasonable time".to_owned());
+        }
+        if token.kind == TokenKind::Number && !is_literal_in_range(token.text) {
+            return fail("the number is out of range: expected one that a float64 can hold".to_owned());
         }
         let is_operator = is_operator(token);
         if let Some((_, operators)) = open.last_mut() {

@@ -4,6 +4,7 @@
 mod arithmetic;
 mod cidr;
 mod go_regex;
+mod quantity;
 mod shims;
 mod sprintf;
 mod text;
@@ -21,6 +22,7 @@ use regorus::{
 
 pub(super) use arithmetic::function_of;
 use go_regex::Patterns;
+pub(super) use quantity::is_literal_in_range;
 use shims::{PATTERN_SHIMS, SHIMS};
 
 /// What is known about a function that no module defines.
@@ -212,7 +214,7 @@ pub(super) fn install(engine: &mut Engine, shared: &Shared) {
     add("time.now_ns", 0, Box::new(move |_: Vec<Value>| Ok(Value::from(now.load(Ordering::Relaxed)))));
 }
 
-/// Functions of the engine whose results can outgrow their arguments.
+/// Functions of the engine whose results, or whose work, can outgrow their arguments.
 const GROWING: &[&str] = &[
     "array.concat",
     "base64.encode",
@@ -222,12 +224,14 @@ const GROWING: &[&str] = &[
     "concat",
     "glob.quote_meta",
     "hex.encode",
+    "json.filter",
     "json.patch",
     "net.cidr_expand",
     "numbers.range",
     "numbers.range_step",
     "object.union",
     "object.union_n",
+    "product",
     "replace",
     "urlquery.encode",
     "urlquery.encode_object",
@@ -252,15 +256,25 @@ fn check_arguments(name: &str, args: &[Value]) -> Result<(), Grown> {
     match (name, args) {
         ("numbers.range" | "numbers.range_step", [Value::Number(from), Value::Number(to), rest @ ..]) => {
             let step = rest.first().and_then(|step| step.as_f64().ok()).unwrap_or(1.0).abs().max(1.0);
-            let (from, to) = (from.as_f64().unwrap_or(f64::MAX), to.as_f64().unwrap_or(f64::MAX));
             #[expect(clippy::cast_precision_loss, reason = "a bound")]
-            if (to - from).abs() / step > MAX_ITEMS as f64 {
+            // Beyond what a float64 holds nobody counts.
+            if from
+                .as_f64()
+                .zip(to.as_f64())
+                .is_none_or(|(from, to)| (to - from).abs() / step > MAX_ITEMS as f64)
+            {
                 return Err(Grown("numbers.range"));
             }
         }
         ("bits.lsh", [_, Value::Number(by)]) if by.as_f64().unwrap_or(f64::MAX) > 4096.0 => {
             return Err(Grown("bits.lsh"));
         }
+        // The engine reads the steps of a path as JSON, and an object with a certain key as a number.
+        ("json.filter", [_, paths]) if paths.to_string().contains('{') => {
+            return Err(Grown("json.filter"));
+        }
+        ("product", [Value::Array(items)]) if !is_small(items.iter()) => return Err(Grown("product")),
+        ("product", [Value::Set(items)]) if !is_small(items.iter()) => return Err(Grown("product")),
         ("net.cidr_expand", [Value::String(network)]) => {
             let prefix: u32 =
                 network.rsplit_once('/').and_then(|(_, prefix)| prefix.parse().ok()).unwrap_or(0);
@@ -302,6 +316,18 @@ fn check_arguments(name: &str, args: &[Value]) -> Result<(), Grown> {
         _ => {}
     }
     Ok(())
+}
+
+/// Whether the product of the numbers is within the range of a float64, whatever their order.
+fn is_small<'a>(items: impl Iterator<Item = &'a Value>) -> bool {
+    let digits: f64 = items
+        .filter_map(|item| match item {
+            Value::Number(number) => number.format_decimal().parse::<f64>().ok(),
+            _ => None,
+        })
+        .map(|number| number.abs().max(1.0).log10())
+        .sum();
+    digits < 308.0
 }
 
 /// The value of a function, unless it is too large; trouble is remembered.

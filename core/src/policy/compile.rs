@@ -19,6 +19,7 @@ use super::{
     template::{RegoSource, RegoVersion, TemplateSpec},
     uses::uses,
     walk::rule_ref,
+    whole::reads_whole_request,
 };
 
 /// One thing that is wrong with a Rego module.
@@ -85,14 +86,18 @@ const STACK: usize = 64 << 20;
 /// # Errors
 /// Everything that is wrong with the modules, as far as it can be told at once.
 pub fn compile(spec: &TemplateSpec) -> Result<CompiledTemplate, Vec<RegoProblem>> {
-    let engine = match &spec.rego {
-        None => None,
-        Some(rego) => Some(Arc::new(on_a_deep_stack(rego)?)),
+    let (engine, whole) = match &spec.rego {
+        None => (None, false),
+        Some(rego) => {
+            let (engine, whole) = on_a_deep_stack(rego)?;
+            (Some(Arc::new(engine)), whole)
+        }
     };
-    Ok(CompiledTemplate { spec: Arc::new(spec.clone()), auditability: auditability(spec), engine })
+    Ok(CompiledTemplate { spec: Arc::new(spec.clone()), auditability: auditability(spec, whole), engine })
 }
 
-fn on_a_deep_stack(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
+/// The engine, and whether the modules read the request as a whole.
+fn on_a_deep_stack(rego: &RegoSource) -> Result<(Engine, bool), Vec<RegoProblem>> {
     let failed = |why: &str| {
         vec![RegoProblem {
             pointer: rego.entry.pointer.clone(),
@@ -116,7 +121,7 @@ fn on_a_deep_stack(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
     })
 }
 
-fn compile_modules(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
+fn compile_modules(rego: &RegoSource) -> Result<(Engine, bool), Vec<RegoProblem>> {
     let mut problems = Vec::new();
     let mut parsed: Vec<Parsed<'_>> = Vec::new();
     for (index, module) in std::iter::once(&rego.entry).chain(&rego.libs).enumerate() {
@@ -144,7 +149,7 @@ fn compile_modules(rego: &RegoSource) -> Result<Engine, Vec<RegoProblem>> {
     if !problems.is_empty() {
         return Err(sorted(problems));
     }
-    prepare(rego, &parsed, &texts)
+    Ok((prepare(rego, &parsed, &texts)?, reads_whole_request(&parsed)))
 }
 
 /// The entry module has `violation`, and it looks like `violation[{"msg": msg}]`.

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod hashes;
+mod numbers;
 mod problems;
 mod reading;
 mod verdicts;

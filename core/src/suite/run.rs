@@ -13,6 +13,7 @@ use super::{
     setup::{Bench, Fault, bench, documents},
 };
 use crate::{
+    audit::engine_value,
     policy::{Auditability, EvaluationError, Evaluator, TemplateSpec, Violation},
     scope::{Labels, MatchError},
 };
@@ -152,10 +153,8 @@ fn judge(
             )));
         }
     }
-    let value = |json: &serde_json::Value| {
-        regorus::Value::from_json_str(&json.to_string()).map_err(|error| error.to_string())
-    };
-    match evaluator.evaluate(&value(&review.input)?, &value(&bench.parameters)?, settings.now) {
+    let (input, parameters) = (engine_value(&review.input), engine_value(&bench.parameters));
+    match evaluator.evaluate(&input, &parameters, settings.now) {
         Ok(violations) => Ok(violations),
         Err(EvaluationError { message, timed_out: true }) => Err(message),
         Err(error) => Ok(refusal(error.message)),

@@ -250,14 +250,13 @@ impl Store {
         let mut fresh = Vec::new();
         for row in evidence {
             // Most lists are empty, and one hash serves them all.
-            let subjects_hash = match kept.get(row.subjects.as_slice()) {
-                Some(hash) => hash.clone(),
-                None => {
-                    let subjects = to_json("a list of subjects", &row.subjects)?;
-                    let hash = self.put_body(&mut *tx, &subjects).await?;
-                    kept.insert(row.subjects.as_slice(), hash.clone());
-                    hash
-                }
+            let subjects_hash = if let Some(hash) = kept.get(row.subjects.as_slice()) {
+                hash.clone()
+            } else {
+                let subjects = to_json("a list of subjects", &row.subjects)?;
+                let hash = self.put_body(&mut *tx, &subjects).await?;
+                kept.insert(row.subjects.as_slice(), hash.clone());
+                hash
             };
             let span = Span::new(row, subjects_hash, seq);
             let same = before.get(&span.key()).filter(|old| old.says_the_same(&span));

@@ -95,7 +95,9 @@ fn calculate(args: &[Value], operation: Operation) -> Option<Value> {
         Operation::Minus => x.sub(y),
         Operation::Times => x.mul(y),
     };
-    rough.ok().map(Value::Number)
+    // Multiplied often enough, whole numbers would have no end.
+    let rough = rough.ok()?;
+    rough.format_decimal().parse::<f64>().is_ok_and(f64::is_finite).then_some(Value::Number(rough))
 }
 
 /// `digits / 10^scale`.

@@ -1,12 +1,14 @@
 //! Builtins that the engine lacks or has otherwise than OPA. A shim that would be an error in OPA is
 //! undefined, as Gatekeeper runs it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 use sha2::{Digest, Sha256};
 
-use super::{arithmetic, cidr, go_regex::Patterns, sprintf::sprintf, text::MAX_PRINTED, walked::walked};
+use super::{
+    arithmetic, cidr, go_regex::Patterns, quantity, sprintf::sprintf, text::MAX_PRINTED, walked::walked,
+};
 
 /// A builtin of ours: its arguments, to its value, or `None` where it is undefined.
 pub(super) type Shim = fn(&[Value]) -> Option<Value>;
@@ -63,6 +65,7 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
         let at = base.find(search).map(|at| base.get(..at).unwrap_or_default().chars().count());
         Some(at.map_or(Value::from(-1_i64), |at| Value::from(at as u64)))
     }),
+    ("json.is_valid", 1, |args| Some(Value::Bool(text(args, 0).and_then(unmarshal).is_some()))),
     ("json.marshal", 1, |args| {
         // Go writes these as escapes; they occur within strings alone.
         let mut json = Bounded(Vec::new());
@@ -84,6 +87,7 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
         }
         Some(Value::from(out))
     }),
+    ("json.unmarshal", 1, |args| unmarshal(text(args, 0)?)),
     ("lower", 1, |args| Some(Value::from(text(args, 0)?.chars().map(lower).collect::<String>()))),
     ("net.cidr_intersects", 2, |args| cidr::intersects(text(args, 0)?, text(args, 1)?).map(Value::Bool)),
     ("net.cidr_overlap", 2, |args| cidr::contains_address(text(args, 0)?, text(args, 1)?).map(Value::Bool)),
@@ -126,12 +130,37 @@ pub(super) const SHIMS: &[(&str, u8, Shim)] = &[
         Value::Null | Value::Bool(false) => Some(Value::from(0_u64)),
         Value::Bool(true) => Some(Value::from(1_u64)),
         number @ Value::Number(_) => Some(number.clone()),
-        Value::String(text) => to_number(text),
+        Value::String(text) => quantity::to_number(text),
         _ => None,
     }),
-    ("units.parse_bytes", 1, |args| parse_bytes(text(args, 0)?)),
+    ("units.parse", 1, |args| quantity::parse(text(args, 0)?)),
+    ("units.parse_bytes", 1, |args| quantity::parse_bytes(text(args, 0)?)),
     ("upper", 1, |args| Some(Value::from(text(args, 0)?.chars().map(upper).collect::<String>()))),
 ];
+
+/// Reads JSON. The engine's own reader takes an object with a certain key for a number of any size.
+fn unmarshal(text: &str) -> Option<Value> {
+    fn value(json: serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(value),
+            serde_json::Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(whole), ..) => Value::from(whole),
+                (_, Some(whole), _) => Value::from(whole),
+                (.., float) => float.map_or(Value::Undefined, Value::from),
+            },
+            serde_json::Value::String(text) => Value::from(text),
+            serde_json::Value::Array(items) => Value::from(items.into_iter().map(value).collect::<Vec<_>>()),
+            serde_json::Value::Object(fields) => Value::from(
+                fields
+                    .into_iter()
+                    .map(|(key, field)| (Value::from(key), value(field)))
+                    .collect::<BTreeMap<_, _>>(),
+            ),
+        }
+    }
+    serde_json::from_str(text).ok().map(value)
+}
 
 /// Takes no more than a bound.
 struct Bounded(Vec<u8>);
@@ -238,7 +267,7 @@ fn upper(c: char) -> char {
     }
 }
 
-fn lower(c: char) -> char {
+pub(super) fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
@@ -257,29 +286,6 @@ fn replace_all(base: &str, pairs: &[(&str, &str)]) -> String {
         }
     }
     out
-}
-
-/// What Go's `strconv.ParseFloat` takes, save for infinities, hexadecimal and underscores.
-fn to_number(text: &str) -> Option<Value> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty())
-        || !digits(whole)
-        || !digits(fraction)
-        || exponent.is_some_and(|exponent| exponent.is_empty() || !digits(exponent))
-    {
-        return None;
-    }
-    let plain = text.strip_prefix('+').unwrap_or(text);
-    if let Ok(value) = Value::from_numeric_string(plain) {
-        return Some(value);
-    }
-    plain.parse::<f64>().ok().filter(|float| float.is_finite()).map(Value::from)
 }
 
 /// Major, minor, patch, whether it is a release, and the pre-release parts.
@@ -315,37 +321,4 @@ fn version(text: &str) -> Option<Version> {
         })
         .collect();
     Some((major, minor, patch, pre_release.is_empty(), parts))
-}
-
-fn parse_bytes(text: &str) -> Option<Value> {
-    let text = text.to_lowercase().replace('"', "");
-    let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(at)?;
-    let (base, power): (u64, u32) = match unit {
-        "" => (1, 0),
-        "kb" | "k" => (1000, 1),
-        "mb" | "m" => (1000, 2),
-        "gb" | "g" => (1000, 3),
-        "tb" | "t" => (1000, 4),
-        "pb" | "p" => (1000, 5),
-        "eb" | "e" => (1000, 6),
-        "kib" | "ki" => (1024, 1),
-        "mib" | "mi" => (1024, 2),
-        "gib" | "gi" => (1024, 3),
-        "tib" | "ti" => (1024, 4),
-        "pib" | "pi" => (1024, 5),
-        "eib" | "ei" => (1024, 6),
-        _ => return None,
-    };
-    let factor = u128::from(base.pow(power));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    // Digits behind the fifteenth are not worth a byte.
-    let fraction = fraction.get(..fraction.len().min(15)).unwrap_or_default();
-    let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
-    let bytes = digits.checked_mul(factor)? / scale;
-    u64::try_from(bytes).ok().map(Value::from)
 }

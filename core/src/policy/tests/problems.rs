@@ -130,9 +130,15 @@ fn version_1_is_strict() {
 
 #[test]
 fn knows_what_an_audit_cannot_ask() {
+    const WHOLE: &str = "reads the request as a whole";
     let reasons = |body: &str| {
-        let rego =
-            format!("package p\n# operation userInfo oldObject\nviolation[{{\"msg\": \"x\"}}] {{ {body} }}");
+        let rego = format!(
+            "package p\n# operation userInfo oldObject\nviolation[{{\"msg\": \"x\"}}] {{ {body} }}
+reads(r) {{ r.object.kind == \"x\" }}
+keeps(r) {{ s := r; count(s) > 0 }}
+same(r) = r
+held = input.review"
+        );
         match compiled(&rego).unwrap().auditability {
             Auditability::Auditable => Vec::new(),
             Auditability::NotYet { reasons } => reasons,
@@ -155,6 +161,32 @@ fn knows_what_an_audit_cannot_ask() {
         ("k := \"x\"; input.review[k]", Some("reads the request by keys that are only known at run time")),
         ("walk(input.review, [p, v])", Some("reads the request by keys that are only known at run time")),
         ("input[_]", Some("reads the request by keys that are only known at run time")),
+        ("json.marshal(input.review) == \"\"", Some(WHOLE)),
+        ("json.marshal(input[\"review\"]) == \"\"", Some(WHOLE)),
+        ("sprintf(\"%v\", [input]) == \"\"", Some(WHOLE)),
+        ("object.keys(input.review) == {\"object\"}", Some(WHOLE)),
+        ("count(input.review) > 3", Some(WHOLE)),
+        ("input.review == {\"object\": 1}", Some(WHOLE)),
+        ("{\"object\": 1} = input.review", Some(WHOLE)),
+        ("some_value = [input.review]; some_value[0]", Some(WHOLE)),
+        ("k := \"object\"; object.get(input.review, k, 1) == 1", Some(WHOLE)),
+        ("r := input.review; json.marshal(r) == \"\"", Some(WHOLE)),
+        ("r := input; s = r.review; k := \"x\"; s[k]", Some(WHOLE)),
+        ("json.marshal(object.get(input, \"review\", {})) == \"\"", Some(WHOLE)),
+        ("keeps(input.review)", Some(WHOLE)),
+        ("json.marshal(same(input.review)) == \"\"", Some(WHOLE)),
+        ("json.marshal(held) == \"\"", Some(WHOLE)),
+        ("reads(input.review)", None),
+        ("r := input.review; r.object.kind", None),
+        ("same(input.review).object", None),
+        ("held.object.kind", None),
+        ("object.get(input.review, \"object\", {}) == {}", None),
+        ("object.get(input, [\"review\", \"object\"], {}) == {}", None),
+        ("object.filter(input.review, [\"object\"]) == {}", None),
+        ("json.marshal(input.review.object) == \"\"", None),
+        ("k := \"x\"; input.review.object[k]", None),
+        ("input.review; not input.parameters.x", None),
+        ("held.object.kind with input as {\"review\": 1}", None),
     ] {
         assert_eq!(reasons(body).first().map(String::as_str), expected, "{body}");
     }
