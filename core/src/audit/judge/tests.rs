@@ -109,10 +109,9 @@ fn a_violation_becomes_a_finding_and_counts_in_the_ledger() {
 fn the_review_is_what_gatekeeper_passes() {
     let template = template("Show", "package show\nviolation[{\"msg\": msg}] { msg := json.marshal(input) }");
     // Code that takes the request as a whole is not audited; here it is what shows the request.
-    let template = Arc::new(CompiledTemplate {
-        auditability: crate::policy::Auditability::Auditable,
-        ..(*template).clone()
-    });
+    let mut open = (*template).clone();
+    open.auditability = crate::policy::Auditability::Auditable;
+    let template = Arc::new(open);
     let shown = |semantics, object: Json| {
         let all = vec![policy(&template, "all", json!({"kinds": [{"kinds": ["Pod", "Node"]}]}), &Json::Null)];
         let (findings, _) = judged(set(all), &[namespace("shop"), object], semantics);
