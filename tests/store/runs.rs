@@ -78,6 +78,38 @@ async fn a_run_that_changes_nothing_adds_no_findings() {
 }
 
 #[tokio::test]
+async fn runs_that_say_the_same_add_no_evidence_and_each_of_them_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let constraint = ConstraintId::new("K8sThing", "all");
+    for (number, subject) in (0..).zip(["a", "a", "b", "b", "a"]) {
+        let evidence = [NewEvidence {
+            constraint: constraint.clone(),
+            slot: "current".to_owned(),
+            hash: PolicyHash::new("v1:0"),
+            stage: "dryrun".to_owned(),
+            complete: true,
+            errors: 0,
+            violations: 1,
+            subjects: vec![subject_of(subject)],
+        }];
+        let id = store.begin_run(Cause::Schedule, true, at(number)).await.unwrap();
+        let record = RunRecord { evidence: &evidence, ..record(at(number), &[], &[]) };
+        store.finish_run(id, &record).await.unwrap();
+    }
+    assert_eq!(rows(&store, "evidence").await, 3);
+    let spans = store.evidence_spans(2).await.unwrap();
+    let ranges: Vec<_> = spans.iter().map(|span| (span.from, span.to)).collect();
+    assert_eq!(ranges, [(1, 2), (3, 4), (5, 5)]);
+    assert_eq!(store.subjects(&spans[1].subjects_hash).await.unwrap(), [subject_of("b")]);
+    let runs = store.evidence_runs(at(1)).await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.seq).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    let each = store.evidence(&constraint, &PolicyHash::new("v1:0"), None, at(0)).await.unwrap();
+    let said: Vec<_> = each.iter().map(|row| (row.run.0, row.subjects[0].name.as_str())).collect();
+    assert_eq!(said, [(5, "a"), (4, "b"), (3, "b"), (2, "a"), (1, "a")]);
+}
+
+#[tokio::test]
 async fn evidence_is_of_one_hash_one_stage_and_since_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;

@@ -10,9 +10,12 @@ mod sprintf;
 mod text;
 mod walked;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use regorus::{
@@ -203,7 +206,10 @@ pub(super) fn install(engine: &mut Engine, shared: &Shared) {
             arity,
             Box::new(move |args: Vec<Value>| {
                 let result = check_arguments(name, &args).map(|()| match &place {
-                    Some((span, params)) => function(span, params, &args, false).ok(),
+                    Some((span, params)) => {
+                        let value = function(span, params, &args, false).ok();
+                        if *name == "net.cidr_expand" { value.map(as_set) } else { value }
+                    }
                     None => None,
                 });
                 bounded(&shared, result)
@@ -212,6 +218,14 @@ pub(super) fn install(engine: &mut Engine, shared: &Shared) {
     }
     let now = shared.now.clone();
     add("time.now_ns", 0, Box::new(move |_: Vec<Value>| Ok(Value::from(now.load(Ordering::Relaxed)))));
+}
+
+/// OPA has a set of addresses, which can be asked for one, where the engine has a list.
+fn as_set(value: Value) -> Value {
+    match &value {
+        Value::Array(items) => Value::from(items.iter().cloned().collect::<BTreeSet<_>>()),
+        _ => value,
+    }
 }
 
 /// Functions of the engine whose results, or whose work, can outgrow their arguments.

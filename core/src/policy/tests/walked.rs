@@ -1,4 +1,4 @@
-//! `walk` in each of its forms, with what Gatekeeper's engine finds.
+//! `walk` in each of its forms, and what else the engine has as a list, with what Gatekeeper's engine finds.
 
 use std::time::Duration;
 
@@ -39,4 +39,17 @@ fn every_form_of_walk_finds_what_opa_finds() {
         let messages: Vec<&str> = found.iter().map(|violation| violation.message.as_str()).collect();
         assert_eq!(messages, expected, "{body}");
     }
+}
+
+#[test]
+fn the_addresses_of_a_network_are_a_set() {
+    let module = r#"package t
+violation[{"msg": "in"}] { net.cidr_expand("10.0.0.0/30")["10.0.0.2"] }
+violation[{"msg": "out"}] { net.cidr_expand("10.0.0.0/30")["10.0.0.4"] }
+violation[{"msg": "by number"}] { net.cidr_expand("10.0.0.0/30")[0] }
+"#;
+    let found =
+        evaluate(&compiled(module).unwrap(), &json!({}), &json!({}), Duration::from_secs(20)).unwrap();
+    let messages: Vec<&str> = found.iter().map(|violation| violation.message.as_str()).collect();
+    assert_eq!(messages, ["in"]);
 }
