@@ -20,6 +20,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long a write waits for another process to finish its own; a large audit run takes seconds.
 const BUSY: Duration = Duration::from_mins(1);
 const READERS: u32 = 4;
+/// How often, and with which pause, a new database that another process sets up is tried again.
+const OPENING_TRIES: u32 = 100;
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 
 impl Store {
     /// Opens the database for reading and writing; makes the file, its folder and its schema where
@@ -36,11 +39,7 @@ impl Store {
                 .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         }
         let options = settings(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|error| opening(&path, error))?;
+        let writer = writer(&path, &options).await?;
         migrate(&writer, &path).await?;
         let reader = reader(&path).await?;
         Ok(Self::of(Some(writer), reader, path, cluster, instance))
@@ -97,6 +96,27 @@ fn settings(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .synchronous(SqliteSynchronous::Full)
+}
+
+/// The one connection that writes. Switching a new file to its write-ahead log needs it alone for a moment, and
+/// SQLite does not wait for that by itself: where another process does the same it is tried again.
+async fn writer(path: &Path, options: &SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let connected = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        match connected {
+            Err(sqlx::Error::Database(error)) if tries < OPENING_TRIES && is_locked(error.as_ref()) => {
+                tokio::time::sleep(OPENING_PAUSE).await;
+            }
+            connected => return connected.map_err(|error| opening(path, error)),
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, also in its extended forms.
+fn is_locked(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 async fn reader(path: &Path) -> Result<SqlitePool, StoreError> {
