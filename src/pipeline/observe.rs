@@ -17,7 +17,10 @@ use crate::{
         cluster::{Acknowledgement, Cluster, ClusterError},
         store::{MirrorChange, MirrorRow, Store, StoreError},
     },
-    pipeline::notify::{Event, Notifier},
+    pipeline::{
+        apply::error_line,
+        notify::{Event, Notifier},
+    },
 };
 
 /// What observing can fail at.
@@ -126,21 +129,14 @@ pub async fn recover(
 
 /// Writes down the state of objects that carry it and that the store does not know, as after a lost database:
 /// what is deleted by hand later can then come back at its stage, also where nothing else is to be written.
-pub async fn remember(
-    store: &Store,
-    instance: &str,
-    observed: &mut Observed,
-    now: Timestamp,
-) -> Result<(), ObserveError> {
+pub async fn remember(store: &Store, instance: &str, observed: &mut Observed, now: Timestamp) {
     let unknown: Vec<ObjectKey> =
         observed.live.keys().filter(|key| !observed.mirror.contains_key(*key)).cloned().collect();
     for key in unknown {
         let Standing::Known(known) = observed.standing(&key, instance) else { continue };
-        let hash = store.put_manifest(&known.manifest).await?;
-        store.upsert_mirror(&mirror_row(&key, &known.record, Some(hash), now)).await?;
+        write_down(store, &key, &known.record, &known.manifest, now).await;
         observed.mirror.insert(key, MirrorObject { record: known.record, manifest: Some(known.manifest) });
     }
-    Ok(())
 }
 
 /// Asks for the acknowledgement of what is written and not yet acknowledged, and records it; records holds too,
@@ -157,8 +153,7 @@ pub async fn acknowledge(
             let hold = Intents::read(&render::annotations(&live.manifest)).standing_hold().cloned();
             if live.manifest.is_object() && hold != mirror.record.hold {
                 mirror.record.hold = hold;
-                let hash = store.put_manifest(manifest).await?;
-                store.upsert_mirror(&mirror_row(key, &mirror.record, Some(hash), now)).await?;
+                write_down(store, key, &mirror.record, manifest, now).await;
             }
         }
         let there = observed
@@ -170,9 +165,20 @@ pub async fn acknowledge(
         }
         if cluster.acknowledgement(key).await? == Acknowledgement::Done {
             mirror.record.acknowledged = Some(now);
-            let hash = store.put_manifest(manifest).await?;
-            store.upsert_mirror(&mirror_row(key, &mirror.record, Some(hash), now)).await?;
+            write_down(store, key, &mirror.record, manifest, now).await;
         }
     }
     Ok(())
+}
+
+/// Writes down what was seen of an object. Where the store takes nothing the pass goes on all the same, since it
+/// may have enforcement to restore; it is seen and tried again at the next pass.
+async fn write_down(store: &Store, key: &ObjectKey, record: &Record, manifest: &Value, now: Timestamp) {
+    let written = match store.put_manifest(manifest).await {
+        Ok(hash) => store.upsert_mirror(&mirror_row(key, record, Some(hash), now)).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::warn!(object = %key, error = %error_line(&error), "its state could not be written down");
+    }
 }

@@ -211,10 +211,7 @@ pub async fn view(ports: &Ports, prepared: &Prepared) -> Result<View, SyncError>
     if !ports.store.is_reading() {
         observe::acknowledge(ports.cluster.as_ref(), &ports.store, &mut observed, now).await?;
         // A store that cannot be written keeps nobody from restoring.
-        if let Err(error) = observe::remember(&ports.store, &ports.config.instance, &mut observed, now).await
-        {
-            tracing::warn!(error = %error_line(&error), "the state of objects could not be written down");
-        }
+        observe::remember(&ports.store, &ports.config.instance, &mut observed, now).await;
     }
     let good = ports.store.accepted_bundle().await?;
     let good: LastGood = good.and_then(|good| serde_json::from_value(good).ok()).unwrap_or_default();
