@@ -72,7 +72,12 @@ impl Store {
     }
 
     pub(super) async fn content(&self, hash: &str) -> Result<Option<Value>, StoreError> {
-        let body: Option<String> = sqlx::query_scalar(
+        self.body(hash).await?.map(|body| from_json("a stored body", &body)).transpose()
+    }
+
+    /// A kept body as it was written.
+    pub(super) async fn body(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        let body = sqlx::query_scalar(
             "SELECT body FROM contents WHERE cluster = $1 AND instance = $2 AND hash = $3",
         )
         .bind(self.cluster())
@@ -80,7 +85,7 @@ impl Store {
         .bind(hash)
         .fetch_optional(self.reader())
         .await?;
-        body.map(|body| from_json("a stored body", &body)).transpose()
+        Ok(body)
     }
 }
 

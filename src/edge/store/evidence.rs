@@ -217,14 +217,7 @@ impl Store {
 
     /// A list of subjects that evidence refers to, empty where it is no longer there.
     pub async fn subjects(&self, hash: &str) -> Result<Vec<Subject>, StoreError> {
-        let body: Option<String> = sqlx::query_scalar(
-            "SELECT body FROM contents WHERE cluster = $1 AND instance = $2 AND hash = $3",
-        )
-        .bind(self.cluster())
-        .bind(self.instance())
-        .bind(hash)
-        .fetch_optional(self.reader())
-        .await?;
+        let body = self.body(hash).await?;
         body.map_or_else(|| Ok(Vec::new()), |body| from_json("a list of subjects", &body))
     }
 
